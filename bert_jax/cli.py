@@ -1,0 +1,194 @@
+"""What every entry shares: flags, a config file with overrides, errors as one line."""
+
+import dataclasses
+import difflib
+import errno
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+from ml_collections.config_flags.config_flags import ConfigFileFlagParser
+
+from bert_jax.errors import BertJaxError, ConfigError, DiskError
+
+T = TypeVar("T")
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What an entry was called with."""
+
+    config: ConfigDict
+    workdir: Path | None
+    command: str
+
+
+def run(main: Callable[[Arguments], int | None], *, workdir: bool = True) -> None:
+    """Parse flags, call `main`, and leave with its exit code.
+
+    A `BertJaxError` becomes one line on standard error and its own exit code; anything else is
+    a bug in this project and keeps its traceback.
+
+    Args:
+        main: the entry; returns an exit code, or None for 0.
+        workdir: whether the entry needs `--workdir`.
+    """
+    config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "Config file, behind a colon what it takes: configs/pretrain.py:large,tpu. "
+        "Any field of it can be overridden: --config.optimizer.learning_rate=1e-4.",
+    )
+    if workdir:
+        flags.DEFINE_string("workdir", None, "Folder where the run is kept; made if missing.")
+
+    def start(_: list[str]) -> int:
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # libraries are chatty at INFO
+        path = Path(flags.FLAGS.workdir) if workdir else None
+        return main(Arguments(flags.FLAGS.config, path, _command(sys.argv))) or 0
+
+    try:
+        app.run(start, flags_parser=lambda argv: _parse(argv, workdir))
+    except BertJaxError as error:
+        _leave(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        _leave(f"{error.filename or 'writing'}: {error.strerror}", DiskError.exit_code)
+
+
+def build(cls: type[T], values: Mapping[str, Any] | ConfigDict, where: str) -> T:
+    """Make a frozen dataclass, nested ones too, from a part of a config.
+
+    Args:
+        cls: the dataclass; every field without a default must be in `values`.
+        values: the part of the config.
+        where: its name in the config, for errors: "config.optimizer".
+
+    Raises:
+        ConfigError: a field is unknown, missing, of a wrong type, or refused by the dataclass.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in fields:
+            raise ConfigError(f"{where}.{name}: no such field{_nearest(name, fields, where)}")
+    arguments = {}
+    for name, field in fields.items():
+        if name in values:
+            arguments[name] = _convert(hints[name], values[name], f"{where}.{name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}.{name}: missing; the config file has to set it")
+    try:
+        return cls(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        (hint,) = (option for option in options if option is not type(None))
+        return _convert(hint, value, where)
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping | ConfigDict):
+            raise ConfigError(f"{where}: got {value!r}, wants a group of fields")
+        return build(typing.cast(type, hint), value, where)
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, list | tuple):
+            raise ConfigError(f"{where}: got {value!r}, wants a list")
+        return tuple(_convert(options[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        return {k: _convert(options[1], v, f"{where}.{k}") for k, v in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: got {value!r}, wants {hint.__name__}")
+    return value
+
+
+def _parse(argv: list[str], needs_workdir: bool) -> list[str]:
+    """Parse flags with absl; whatever is wrong with them becomes a ConfigError of one line."""
+    known = flags.FLAGS
+    try:
+        rest = known(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        _explain_config(argv)
+        text = str(error).strip().strip("'\"")
+        raise ConfigError(" ".join(text.split()) or type(error).__name__) from error
+    if any(known[name].present and known[name].value for name in ("help", "helpshort", "helpfull")):
+        return rest
+    if len(rest) > 1:
+        raise ConfigError(f"{rest[1]}: not a flag; flags begin with --, as in --config=FILE")
+    if known["config"].value is None:
+        raise ConfigError("--config is missing: name a config file, e.g. --config=configs/...")
+    if not isinstance(known["config"].value, ConfigDict):  # absl keeps a failed load for later
+        _explain_config(argv)
+    if needs_workdir and not known["workdir"].value:
+        raise ConfigError("--workdir is missing: name the folder where the run is kept")
+    return rest
+
+
+def _explain_config(argv: list[str]) -> None:
+    """Raise what is wrong with the config file or a field's name, if that is what is wrong."""
+    names = [word.split("=", 1) for word in argv[1:] if word.startswith(("--", "-"))]
+    flags_given = {parts[0].lstrip("-"): parts[1] if len(parts) > 1 else None for parts in names}
+    path = flags_given.get("config")
+    if path is None:
+        return
+    file = path.split(":", 1)[0]
+    if not Path(file).is_file():
+        raise ConfigError(f"--config={path}: there is no file {file} here")
+    try:
+        fields = dict(_flatten(ConfigFileFlagParser("config").parse(path)))
+    except Exception as error:  # a config is the user's own code: anything can come out of it
+        cause = error.__cause__ or error
+        lines = [line for line in str(cause).splitlines() if line.strip()]
+        detail = lines[-1].strip() if lines else type(cause).__name__
+        raise ConfigError(f"--config={path}: the config file failed: {detail}") from error
+    for name in flags_given:
+        if name.startswith("config.") and name.removeprefix("config.") not in fields:
+            field = name.removeprefix("config.")
+            hint = _nearest(field, fields, "config")
+            raise ConfigError(f"--{name}: no such field in {file}{hint}")
+
+
+def _flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name in config:
+        value = config[name]
+        yield prefix + name, value
+        if isinstance(value, ConfigDict):
+            yield from _flatten(value, f"{prefix}{name}.")
+
+
+def _nearest(name: str, known: Mapping[str, Any], where: str) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    if not close:
+        leaf = name.rsplit(".", 1)[-1]
+        close = [k for k in known if k.rsplit(".", 1)[-1] == leaf][:1]
+    return f"; the nearest is {where}.{close[0]}" if close else ""
+
+
+def _command(argv: list[str]) -> str:
+    import shlex
+
+    path = Path(argv[0])
+    module = f"bert_jax.{path.stem}" if path.parent.name == "bert_jax" else path.stem
+    return shlex.join(["python", "-m", module, *argv[1:]])
+
+
+def _leave(message: str, code: int) -> typing.NoReturn:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)

@@ -1,0 +1,109 @@
+"""What is counted while a corpus is prepared, in bounded memory."""
+
+from typing import Any
+
+import numpy as np
+
+from bert_jax.data.encoding import Encoded
+from bert_jax.data.lines import ReadReport, Tally
+
+_SENTENCE_EDGES = (1, 5, 10, 20, 40, 80, 160, 320, 640, 1_280)  # tokens; a bin up to the next
+_DOCUMENT_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)  # sentences
+_HASH_BITS = 27
+_MOST_LINES = 8_000_000  # at which about one new line in ten would pass for a duplicate
+
+
+class LineCounter:
+    """Count lines that were seen before, in 128 MB at most: two bits a line, a Bloom filter.
+
+    A new line may pass for a duplicate, by chance (two in a thousand after a million lines), so
+    the count is approximate; it ends after eight million lines.
+    """
+
+    def __init__(self):
+        self._seen = np.zeros(1 << _HASH_BITS, bool)
+        self.lines = 0
+        self.duplicates = 0
+
+    def add(self, hashes: np.ndarray) -> None:
+        """Count lines by their hashes."""
+        if self.lines >= _MOST_LINES or not len(hashes):
+            return
+        new, counts = np.unique(hashes, return_counts=True)
+        mask = np.uint64((1 << _HASH_BITS) - 1)
+        one, two = new & mask, (new * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _HASH_BITS)
+        known = self._seen[one] & self._seen[two]
+        self._seen[one] = self._seen[two] = True
+        self.lines += len(hashes)
+        self.duplicates += int(known.sum() + (counts - 1).sum())
+
+
+class Statistics:
+    """Counts over all documents that were used."""
+
+    def __init__(self):
+        self.characters = 0
+        self.sentences_cut = 0
+        self._lines = LineCounter()
+        self._sentence_lengths = np.zeros(len(_SENTENCE_EDGES), np.int64)
+        self._document_lengths = np.zeros(len(_DOCUMENT_EDGES), np.int64)
+
+    def add(self, encoded: Encoded) -> None:
+        """Count a group of documents."""
+        self.characters += encoded.characters
+        self.sentences_cut += encoded.sentences_cut
+        self._lines.add(encoded.line_hashes)
+        self._sentence_lengths += _histogram(encoded.sentence_lengths, _SENTENCE_EDGES)
+        used = encoded.document_lengths[encoded.document_lengths > 0]
+        self._document_lengths += _histogram(used, _DOCUMENT_EDGES)
+
+    def summary(
+        self, report: ReadReport, splits: dict[str, dict[str, Any]], unknown: int
+    ) -> dict[str, Any]:
+        """Return everything as plain values.
+
+        Args:
+            report: what the reader met.
+            splits: the splits' entries in the manifest.
+            unknown: how many tokens are [UNK].
+        """
+        counted = ("documents", "sentences", "tokens")
+        total = {what: sum(split[what] for split in splits.values()) for what in counted}
+        notes = dict(report.notes)
+        if self.sentences_cut:
+            notes["sentences cut"] = Tally(self.sentences_cut, "")
+        return {
+            **total,
+            "splits": {
+                name: {what: split[what] for what in counted} for name, split in splits.items()
+            },
+            "documents_read": report.documents,
+            "documents_skipped": sum(tally.count for tally in report.skipped.values()),
+            "stored_bytes": report.position,
+            "text_bytes": report.text_bytes,
+            "characters": self.characters,
+            "unknown_share": unknown / max(1, total["tokens"]),
+            "sentences_per_document": total["sentences"] / max(1, total["documents"]),
+            "tokens_per_sentence": total["tokens"] / max(1, total["sentences"]),
+            "lines": self._lines.lines,
+            "duplicate_lines": self._lines.duplicates,
+            "duplicate_lines_are": "approximate, over the first eight million lines",
+            "sentence_lengths": _as_dict(self._sentence_lengths, _SENTENCE_EDGES, "tokens"),
+            "document_lengths": _as_dict(self._document_lengths, _DOCUMENT_EDGES, "sentences"),
+            "skipped": _tallies(report.skipped),
+            "skipped_files": _tallies(report.skipped_files),
+            "changed": _tallies(notes),
+        }
+
+
+def _histogram(lengths: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
+    bins = np.searchsorted(edges, lengths, side="right") - 1
+    return np.bincount(bins, minlength=len(edges))
+
+
+def _as_dict(counts: np.ndarray, edges: tuple[int, ...], unit: str) -> dict[str, Any]:
+    return {"unit": unit, "at_least": list(edges), "count": counts.tolist()}
+
+
+def _tallies(tallies: dict[str, Tally]) -> dict[str, Any]:
+    return {what: {"count": tally.count, "first": tally.first} for what, tally in tallies.items()}

@@ -1,0 +1,382 @@
+"""Text to a prepared corpus: read, train a tokenizer, encode in parallel, split, write."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from bert_jax.data import holdout
+from bert_jax.data.corpus_statistics import Statistics
+from bert_jax.data.encoding import Encoded, encode_group, group_documents
+from bert_jax.data.lines import ReadReport
+from bert_jax.data.progress import Progress, print_summary
+from bert_jax.data.sampling import sample_text
+from bert_jax.data.sentences import check_language
+from bert_jax.data.shard_writer import (
+    ShardWriter,
+    source_digest,
+    staged,
+    write_json,
+    write_manifest,
+)
+from bert_jax.data.shards import MANIFEST, STATISTICS, TIMING, TOKENIZER, Corpus, open_corpus
+from bert_jax.data.text import Source, open_source
+from bert_jax.data.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
+from bert_jax.data.workers import Workers
+from bert_jax.errors import ConfigError, DataError
+
+_SMALL = 4_000_000  # bytes of text that are done before other processes would have started
+_MOST_HELD_TOKENS = 64_000_000  # kept in memory until their split is known
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """A tokenizer to load, or how to train one."""
+
+    path: str  # folder, vocab.txt or .model; '' trains one
+    kind: str  # 'wordpiece' or 'sentencepiece', if trained
+    vocab_size: int  # pieces, if trained
+    lower_case: bool | None  # None: as the given vocabulary is; a trained one is lower-cased
+    model_type: str  # 'unigram' or 'bpe', if a SentencePiece model is trained
+    training_megabytes: float  # millions of characters to train on
+    alphabet_share: float  # most of a WordPiece vocabulary that single characters take
+
+    def __post_init__(self) -> None:
+        _require("tokenizer.kind", self.kind, self.kind in ("wordpiece", "sentencepiece"))
+        _require("tokenizer.model_type", self.model_type, self.model_type in ("unigram", "bpe"))
+        _require("tokenizer.vocab_size", self.vocab_size, 8 <= self.vocab_size < 2**31)
+        _require(
+            "tokenizer.training_megabytes", self.training_megabytes, self.training_megabytes > 0
+        )
+        _require("tokenizer.alphabet_share", self.alphabet_share, 0 < self.alphabet_share <= 1)
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Everything that decides the bytes of a prepared corpus."""
+
+    input: str
+    format: str
+    text_field: str
+    document_separator: str
+    language: str
+    tokenizer: TokenizerConfig
+    validation_share: float
+    seed: int
+    shard_tokens: int
+    max_sentence_characters: int
+    max_document_characters: int
+
+    def __post_init__(self) -> None:
+        _require("validation_share", self.validation_share, 0 <= self.validation_share <= 0.5)
+        _require("seed", self.seed, 0 <= self.seed < 2**63)
+        _require("shard_tokens", self.shard_tokens, 0 < self.shard_tokens < 2**31)
+        most = self.max_sentence_characters
+        _require("max_sentence_characters", most, most > 0)
+        # Offsets are 32 bits, and a shard holds one document more than its size.
+        _require(
+            "max_document_characters",
+            self.max_document_characters,
+            0 < self.max_document_characters <= 2**30,
+        )
+
+
+def _require(name: str, value: Any, holds: bool) -> None:
+    if not holds:
+        raise ValueError(f"{name}: {value!r} is not possible; see the comment in the config file")
+
+
+def prepare(
+    config: PrepareConfig, output: Path, *, workers: int = 0, progress: bool = True
+) -> Corpus:
+    """Prepare a corpus, or open it if this was done before.
+
+    Args:
+        config: what to prepare, and how.
+        output: the folder to make. It appears whole or not at all.
+        workers: processes; 0 takes one a core. The bytes do not depend on it.
+        progress: whether to report on standard error and print a summary.
+
+    Raises:
+        DataError: nothing to read, text that cannot be used, an output that holds other files.
+        ConfigError: a value is not possible, or the output holds another corpus.
+        DiskError: the output cannot be written.
+    """
+    if workers < 0:
+        raise ConfigError(f"config.workers: got {workers}, wants 0 (one a core) or more")
+    check_language(config.language)
+    source = open_source(
+        config.input,
+        format=config.format,
+        text_field=config.text_field,
+        document_separator=config.document_separator,
+        max_document_characters=config.max_document_characters,
+    )
+    given = config.tokenizer.path
+    tokenizer = load_tokenizer(given, config.tokenizer.lower_case) if given else None
+    asked = _describe_source(config, source, tokenizer)
+    if _is_prepared(output, asked):
+        if progress:
+            print(f"{output}: already prepared")
+        return open_corpus(output)
+    for decision in source.decisions if progress else ():
+        print(decision)
+    workers = workers or len(os.sched_getaffinity(0))
+    if source.likely_text_bytes < _SMALL:
+        workers = 1
+    with staged(output) as partial, Workers(workers) as pool:
+        run = _Run(config, source, pool, Progress(source.stored_bytes, shown=progress))
+        with run.progress:
+            tokenizer = tokenizer or run.train()
+            tokenizer.save(partial / TOKENIZER)
+            splits, statistics = run.encode(partial, tokenizer)
+        write_json(partial / STATISTICS, statistics)
+        write_json(partial / TIMING, run.timing(statistics))
+        write_manifest(
+            partial,
+            tokenizer={
+                "kind": tokenizer.kind,
+                "vocab_size": tokenizer.vocab_size,
+                "fingerprint": tokenizer.fingerprint,
+            },
+            source=asked,
+            splits=splits,
+        )
+    corpus = open_corpus(output, verify=False)  # just written and summed
+    if progress:
+        print_summary(corpus)
+    return corpus
+
+
+class _Run:
+    """The passes over the text, and what they count."""
+
+    def __init__(self, config: PrepareConfig, source: Source, pool: Workers, progress: Progress):
+        self.config = config
+        self.source = source
+        self.pool = pool
+        self.progress = progress
+        self._start = time.monotonic()
+        self._trained = 0.0
+
+    def train(self) -> Tokenizer:
+        """Read everything once and train a tokenizer on an even sample."""
+        settings = self.config.tokenizer
+        report = ReadReport()
+        texts = (document.text for document in self.source.documents(report, self.pool.map))
+        texts = self.progress.follow("reading", texts, report)
+        sample = sample_text(texts, int(settings.training_megabytes * 1e6))
+        if not sample:
+            raise _no_text(self.config, report)
+        self.progress.stage(f"training a {settings.kind} of {settings.vocab_size} pieces")
+        tokenizer = train_tokenizer(
+            settings.kind,
+            iter(sample),
+            settings.vocab_size,
+            settings.lower_case is not False,
+            model_type=settings.model_type,
+            alphabet_share=settings.alphabet_share,
+        )
+        self._trained = time.monotonic() - self._start
+        return tokenizer
+
+    def encode(
+        self, directory: Path, tokenizer: Tokenizer
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Write the shards; return the splits' entries in the manifest and the statistics."""
+        config = self.config
+        report, statistics = ReadReport(), Statistics()
+        writers = {
+            name: ShardWriter(
+                directory, name, shard_tokens=config.shard_tokens, id_type=tokenizer.id_type
+            )
+            for name in ("train", "validation")
+        }
+        unknown = 0
+        groups = self._encoded_groups(directory / TOKENIZER, report, statistics)
+        for encoded, held_out in _assign(groups, config.validation_share, config.seed):
+            unknown += int(np.count_nonzero(encoded.tokens == tokenizer.unk_id))
+            _write(encoded, held_out, writers)
+        splits = {name: writer.finish() for name, writer in writers.items()}
+        if not splits["train"]["documents"]:
+            raise _no_text(config, report)
+        if not splits["validation"]["documents"]:
+            del splits["validation"]
+        summary = statistics.summary(report, splits, unknown)
+        summary["warnings"] = _warnings(config, summary)
+        for warning in summary["warnings"]:
+            logging.warning("%s", warning)
+        return splits, summary
+
+    def _encoded_groups(
+        self, tokenizer: Path, report: ReadReport, statistics: Statistics
+    ) -> Iterator[Encoded]:
+        """Yield groups without the documents that have no tokens, which are counted."""
+        places: list[list[str]] = []
+
+        def groups():
+            documents = self.source.documents(report, self.pool.map)
+            documents = self.progress.follow("encoding", documents, report)
+            for group in group_documents(
+                documents,
+                str(tokenizer),
+                self.config.language,
+                self.config.max_sentence_characters,
+            ):
+                places.append([document.place for document in group.documents])
+                yield group
+
+        for encoded in self.pool.map(encode_group, groups()):
+            here = places.pop(0)
+            for i in np.flatnonzero(encoded.document_lengths == 0):
+                report.skip("no tokens", here[i], given_out=True)
+            statistics.add(encoded)
+            yield encoded
+
+    def timing(self, statistics: dict[str, Any]) -> dict[str, Any]:
+        """Return how long it took; text is counted as read once."""
+        seconds = time.monotonic() - self._start
+        megabytes = statistics["text_bytes"] / 1e6
+        return {
+            "seconds": round(seconds, 3),
+            "tokenizer_seconds": round(self._trained, 3),
+            "megabytes_per_second": round(megabytes / max(seconds, 1e-9), 3),
+        }
+
+
+def _assign(
+    groups: Iterator[Encoded], share: float, seed: int
+) -> Iterator[tuple[Encoded, np.ndarray]]:
+    """Yield each group with a mask of its documents that are held out."""
+    held: list[Encoded] = []
+    documents = tokens = 0
+    block = holdout.first_block(share)
+    assigned = False
+
+    def assign_held() -> Iterator[tuple[Encoded, np.ndarray]]:
+        used = [group.document_lengths > 0 for group in held]
+        chosen = holdout.choose_first(documents, share, seed)
+        start = 0
+        for group, mask in zip(held, used, strict=True):
+            held_out = np.zeros(len(mask), bool)
+            count = int(mask.sum())
+            held_out[mask] = chosen[start : start + count]
+            start += count
+            yield group, held_out
+        held.clear()
+
+    for group in groups:
+        used = group.document_lengths > 0
+        if assigned:
+            ordinals = documents + np.cumsum(used) - 1
+            held_out = holdout.choose_later(ordinals, share, seed) & used
+            documents += int(used.sum())
+            yield group, held_out
+            continue
+        held.append(group)
+        documents += int(used.sum())
+        tokens += len(group.tokens)
+        if documents >= max(block, holdout.MIN_DOCUMENTS) or tokens > _MOST_HELD_TOKENS:
+            yield from assign_held()
+            assigned = True
+    if not assigned:
+        yield from assign_held()
+
+
+def _write(encoded: Encoded, held_out: np.ndarray, writers: dict[str, ShardWriter]) -> None:
+    """Give runs of documents with the same fate to their writer."""
+    ends = np.cumsum(encoded.document_lengths, dtype=np.int64)
+    tokens = np.concatenate([[0], np.cumsum(encoded.sentence_lengths, dtype=np.int64)])
+    changes = np.flatnonzero(held_out[1:] != held_out[:-1]) + 1
+    bounds = [0, *changes.tolist(), len(held_out)]
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        first, last = int(ends[start - 1]) if start else 0, int(ends[end - 1]) if end else 0
+        if first == last:
+            continue
+        lengths = encoded.document_lengths[start:end]
+        writers["validation" if held_out[start] else "train"].add(
+            encoded.tokens[tokens[first] : tokens[last]],
+            encoded.sentence_lengths[first:last],
+            lengths[lengths > 0],
+        )
+
+
+def _describe_source(
+    config: PrepareConfig, source: Source, tokenizer: Tokenizer | None
+) -> dict[str, Any]:
+    """Return what decides the bytes, to tell later whether a folder holds just this."""
+    described = asdict(config)
+    if tokenizer is not None:
+        described["tokenizer"] = {"given": tokenizer.fingerprint}
+    identities = [part.identity for part in source.parts]
+    described["files"] = len(identities)
+    described["bytes"] = sum(size for _, size in identities)
+    described["digest"] = source_digest(identities)
+    return described
+
+
+def _is_prepared(output: Path, asked: dict[str, Any]) -> bool:
+    """Say whether the folder holds just this corpus; raise if it holds anything else."""
+    if not output.exists():
+        return False
+    if not output.is_dir():
+        raise DataError(f"{output}: is a file; --config.output wants a folder's name")
+    if not (output / MANIFEST).exists():
+        if any(output.iterdir()):
+            raise DataError(
+                f"{output}: holds files but no prepared corpus; choose another --config.output"
+            )
+        return False
+    there = open_corpus(output, verify=False).manifest.get("source", {})
+    different = [
+        f"{name} {there.get(name)!r}, asked {asked.get(name)!r}"
+        for name in sorted(asked.keys() | there.keys())
+        if there.get(name) != asked.get(name)
+    ]
+    if different:
+        raise ConfigError(
+            f"{output}: holds another corpus: {'; '.join(different)}; delete it or choose "
+            "another --config.output"
+        )
+    return True
+
+
+def _no_text(config: PrepareConfig, report: ReadReport) -> DataError:
+    reasons = [
+        f"{what}: {tally.count}, first {tally.first}"
+        for what, tally in (report.skipped | report.skipped_files).items()
+    ]
+    return DataError(f"{config.input}: no text in it ({'; '.join(reasons) or 'nothing was read'})")
+
+
+def _warnings(config: PrepareConfig, summary: dict[str, Any]) -> list[str]:
+    """Return what the user should know before training on this."""
+    found = []
+    if summary["documents"] == 1:
+        found.append(
+            "the whole corpus is one document: next sentence prediction needs two; see "
+            "--config.document_separator, or train without it"
+        )
+    elif summary["sentences_per_document"] < 2:
+        found.append(
+            f"{summary['sentences_per_document']:.1f} sentences a document: every next sentence "
+            "label would be random; is there a blank line after every sentence?"
+        )
+    if config.validation_share and "validation" not in summary["splits"]:
+        found.append("fewer than four documents: nothing is held out for validation")
+    for what, tally in summary["changed"].items():
+        if "UTF-8" in what:
+            found.append(f"{tally['first']}: {what}: {tally['count']}")
+    for reason, tally in summary["skipped"].items():
+        found.append(f"{tally['first']}: skipped: {reason}; {tally['count']} such documents")
+    if summary["unknown_share"] > 0.02:
+        found.append(
+            f"{summary['unknown_share']:.1%} of the tokens are [UNK]: the vocabulary does not "
+            "fit this text"
+        )
+    return found

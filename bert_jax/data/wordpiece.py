@@ -1,0 +1,289 @@
+"""BERT's WordPiece: exactly the ids of Hugging Face `tokenizers`, through a cache of chunks."""
+
+import hashlib
+import json
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from bert_jax.errors import DataError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+MAX_WORD_CHARACTERS = 100
+# Under BERT's rules no word piece spans an ASCII blank, and an ideograph of the main block always
+# stands alone; so the ids of a text are those of its chunks, one after the other. Other blanks
+# (\x0b, \x85, ...) may be removed by BERT, which joins their neighbours: they are no boundary.
+_CHUNK = re.compile("[\u4e00-\u9fff]|[^ \t\n\r\u4e00-\u9fff]+")
+_CHUNK_WITHOUT_IDEOGRAPHS = re.compile("[^ \t\n\r]+")
+_ASCII_WORD = re.compile("[a-z0-9]+|[^a-z0-9]", re.IGNORECASE | re.ASCII)
+_CACHED_CHUNK_CHARACTERS = 40
+_CACHE_ENTRIES = 300_000
+
+
+class WordPiece:
+    """A WordPiece vocabulary with BERT's normalisation; literal specials in text stay text."""
+
+    kind = "wordpiece"
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        *,
+        lower_case: bool,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
+        where: str = "the vocabulary",
+    ):
+        self._tokens = list(vocabulary)
+        self._ids = {token: i for i, token in enumerate(self._tokens)}
+        for token in SPECIAL_TOKENS:
+            if token not in self._ids:
+                raise DataError(
+                    f"{where}: no {token} among its {len(self._tokens)} tokens; BERT needs "
+                    f"{', '.join(SPECIAL_TOKENS)}: add it or train a vocabulary"
+                )
+        self.lower_case = lower_case
+        self.strip_accents = lower_case if strip_accents is None else strip_accents
+        self.tokenize_chinese_chars = tokenize_chinese_chars
+        self.vocab_size = len(self._tokens)
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (
+            self._ids[token] for token in SPECIAL_TOKENS
+        )
+        self.special_ids = tuple(sorted(self._ids[token] for token in SPECIAL_TOKENS))
+        self.id_type = np.dtype(np.uint16 if self.vocab_size <= 65_536 else np.uint32)
+        settings = json.dumps(self._settings(), sort_keys=True)
+        content = "\n".join([self.kind, settings, *self._tokens])
+        self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
+        self._find_any_chunks = (
+            _CHUNK if tokenize_chinese_chars else _CHUNK_WITHOUT_IDEOGRAPHS
+        ).findall
+        self._cache: dict[str, bytes] = {}
+        self._word_cache: dict[str, bytes] = {}
+        self._continuations = {
+            token[2:]: i for token, i in self._ids.items() if token.startswith("##")
+        }
+        self._longest = max(map(len, self._tokens))
+        self._engine = None
+
+    def _settings(self) -> dict[str, bool]:
+        return {
+            "do_lower_case": self.lower_case,
+            "strip_accents": self.strip_accents,
+            "tokenize_chinese_chars": self.tokenize_chinese_chars,
+        }
+
+    def engine(self):
+        """Return the Hugging Face tokenizer that decides the ids."""
+        if self._engine is None:
+            from tokenizers import Tokenizer
+            from tokenizers.models import WordPiece as Model
+
+            model = Model(
+                vocab=self._ids,
+                unk_token="[UNK]",
+                max_input_chars_per_word=MAX_WORD_CHARACTERS,
+            )
+            engine = Tokenizer(model)
+            _set_rules(engine, self.lower_case, self.strip_accents, self.tokenize_chinese_chars)
+            self._engine = engine
+        return self._engine
+
+    def encode_packed(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids of all texts in one array, and the number of ids of each text."""
+        cache = self._cache
+        if len(cache) > _CACHE_ENTRIES:  # starting anew costs little and follows the text
+            cache.clear()
+            self._word_cache.clear()
+        rows = [self._find_chunks(text) for text in texts]
+        unknown = set(chain.from_iterable(rows)).difference(cache)
+        cache.update(self._encode_chunks(unknown))
+        packed = [b"".join(map(cache.__getitem__, row)) for row in rows]
+        for chunk in unknown:
+            if len(chunk) > _CACHED_CHUNK_CHARACTERS:
+                del cache[chunk]
+        size = self.id_type.itemsize
+        lengths = np.fromiter((len(p) // size for p in packed), np.int64, len(packed))
+        return np.frombuffer(b"".join(packed), self.id_type), lengths
+
+    def _find_chunks(self, text: str) -> list[str]:
+        # Printable ASCII has no blank but the space, and there str.split is the fastest.
+        if text.isascii() and text.isprintable():
+            return text.split()
+        return self._find_any_chunks(text)
+
+    def _encode_chunks(self, chunks: set[str]) -> dict[str, bytes]:
+        """Return the packed ids of chunks: ASCII here, anything else by the library."""
+        found: dict[str, bytes] = {}
+        others = []
+        words = self._word_cache
+        for chunk in chunks:
+            if not (chunk.isascii() and chunk.isprintable()):
+                others.append(chunk)
+                continue
+            parts = _ASCII_WORD.findall(chunk)
+            for word in parts:
+                if word not in words:
+                    words[word] = self._split_word(word)
+            found[chunk] = b"".join([words[word] for word in parts])
+        if others:
+            encodings = self.engine().encode_batch_fast(others, add_special_tokens=False)
+            for chunk, encoding in zip(others, encodings, strict=True):
+                found[chunk] = np.array(encoding.ids, self.id_type).tobytes()
+        return found
+
+    def _split_word(self, word: str) -> bytes:
+        """Return the packed ids of an ASCII word by longest match first; all of it or [UNK]."""
+        if len(word) > MAX_WORD_CHARACTERS:
+            return self._pack(self.unk_id)
+        if self.lower_case:
+            word = word.lower()
+        pieces: list[int] = []
+        start, length, ids = 0, len(word), self._ids
+        while start < length:
+            for end in range(min(length, start + self._longest), start, -1):
+                found = ids.get(word[start:end])
+                if found is not None:
+                    break
+            else:
+                return self._pack(self.unk_id)
+            pieces.append(found)
+            start, ids = end, self._continuations
+        return self._pack(*pieces)
+
+    def _pack(self, *ids: int) -> bytes:
+        return struct.pack(f"={len(ids)}{self.id_type.char}", *ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text, without [CLS] and [SEP]."""
+        ids, lengths = self.encode_packed(texts)
+        pieces = np.split(ids, np.cumsum(lengths)[:-1]) if len(lengths) else []
+        return [piece.tolist() for piece in pieces]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return readable text: continuations joined, specials as they are."""
+        words: list[str] = []
+        for i in ids:
+            token = self._tokens[int(i)]
+            if token.startswith("##") and len(token) > 2 and words:
+                words[-1] += token[2:]
+            else:
+                words.append(token)
+        return " ".join(words)
+
+    def id_to_token(self, id: int) -> str:
+        """Return the piece with this id."""
+        return self._tokens[id]
+
+    def token_to_id(self, token: str) -> int | None:
+        """Return the id of a piece, None where the vocabulary lacks it."""
+        return self._ids.get(token)
+
+    def save(self, directory: Path) -> None:
+        """Write vocab.txt and tokenizer_config.json."""
+        directory.mkdir(parents=True, exist_ok=True)
+        text = "".join(token + "\n" for token in self._tokens)
+        (directory / "vocab.txt").write_bytes(text.encode())
+        config = {
+            "tokenizer_class": "BertTokenizer",
+            **self._settings(),
+            "model_max_length": 512,
+            **{
+                f"{name}_token": token
+                for name, token in zip(
+                    ("pad", "unk", "cls", "sep", "mask"), SPECIAL_TOKENS, strict=True
+                )
+            },
+        }
+        text = json.dumps(config, indent=2) + "\n"
+        (directory / "tokenizer_config.json").write_text(text)
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Return the lines of a vocab.txt; the line number is the id."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a vocabulary in UTF-8 ({error})") from None
+    tokens = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    while tokens and not tokens[-1]:
+        tokens.pop()
+    return tokens
+
+
+def looks_cased(vocabulary: Iterable[str]) -> bool:
+    """Say whether pieces other than [SPECIALS] hold upper-case ASCII letters."""
+    upper = re.compile("[A-Z]")
+    return any(upper.search(token) for token in vocabulary if not re.fullmatch(r"\[.+\]", token))
+
+
+def train_wordpiece(
+    texts: Iterator[str], vocab_size: int, *, lower_case: bool, alphabet_share: float
+) -> WordPiece:
+    """Train a vocabulary of at most `vocab_size` pieces, the same one each time.
+
+    The library's own trainer numbers the continuation letters in the order of a hash table that
+    differs in every process. Giving it the whole alphabet, continuations included, as special
+    tokens in a fixed order leaves nothing to chance. `alphabet_share` bounds the part of the
+    vocabulary that single characters may take; the rarest ones beyond it become [UNK].
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece as Model
+    from tokenizers.trainers import WordPieceTrainer
+
+    sample = list(texts)
+    engine = Tokenizer(Model(unk_token="[UNK]"))
+    _set_rules(engine, lower_case, lower_case, True)
+    room = max(0, int((vocab_size - len(SPECIAL_TOKENS)) * alphabet_share))
+    alphabet = _alphabet(sample, engine, room)
+    trainer = WordPieceTrainer(
+        vocab_size=vocab_size,
+        show_progress=False,
+        special_tokens=[*SPECIAL_TOKENS, *alphabet],
+        initial_alphabet=[],
+        # Everything that may be used is already there, so no other character enters.
+        limit_alphabet=0,
+    )
+    engine.train_from_iterator(sample, trainer)
+    ids = engine.get_vocab(with_added_tokens=True)
+    return WordPiece(sorted(ids, key=ids.__getitem__), lower_case=lower_case)
+
+
+def _alphabet(sample: list[str], engine, room: int) -> list[str]:
+    """Return the characters to keep and their continuations, most frequent first if cut."""
+    counts: Counter[str] = Counter()
+    for text in sample:
+        counts.update(text)
+    normalized: Counter[str] = Counter()
+    for character, count in counts.items():
+        for c in engine.normalizer.normalize_str(character):
+            if not c.isspace():
+                normalized[c] += count
+    pieces: list[str] = []
+    for character, _ in sorted(normalized.items(), key=lambda item: (-item[1], item[0])):
+        alone = engine.pre_tokenizer.pre_tokenize_str(
+            engine.normalizer.normalize_str(f"a{character}a")
+        )
+        # Punctuation and ideographs are words of their own and never continue one.
+        new = [character, "##" + character] if len(alone) == 1 else [character]
+        if len(pieces) + len(new) > room:
+            break
+        pieces += new
+    return sorted(pieces, key=lambda piece: (piece.startswith("##") and len(piece) > 2, piece))
+
+
+def _set_rules(engine, lower_case: bool, strip_accents: bool, chinese: bool) -> None:
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    engine.normalizer = BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=chinese,
+        strip_accents=strip_accents,
+        lowercase=lower_case,
+    )
+    engine.pre_tokenizer = BertPreTokenizer()

@@ -1,0 +1,51 @@
+"""Multi-head self-attention."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.dropout import dropout
+from bert_jax.model.layers import Dense
+from bert_jax.model.precision import product
+
+# Added to the scores of keys that may not be seen; finite, so that a row of padding alone
+# still has a softmax.
+MASKED_SCORE = -1e9
+
+
+class SelfAttention(nn.Module):
+    """Attend over the keys of one sequence (Vaswani et al. 2017), with an output projection."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(
+        self,
+        hidden: Float[Array, "B T D"],
+        key_bias: Float[Array, "B 1 1 S"],
+        dropout_key: Key[Array, ""] | None,
+    ) -> Float[Array, "B T D"]:
+        config, dtype = self.config, self.execution.compute_dtype
+
+        def heads(name: str) -> Float[Array, "B T N H"]:
+            projected = Dense(config, self.execution, config.hidden_size, name=name)(hidden)
+            return projected.reshape(*hidden.shape[:2], config.num_attention_heads, -1)
+
+        query, key, value = heads("query"), heads("key"), heads("value")
+        query = query / math.sqrt(config.head_size)
+        scores = product("btnh,bsnh->bnts", query, key, dtype)
+        probabilities = jax.nn.softmax(scores + key_bias, axis=-1)  # [B, N, T, S]
+        probabilities = dropout(probabilities, config.attention_probs_dropout_prob, dropout_key)
+        context = product("bnts,bsnh->btnh", probabilities, value, dtype)
+        context = context.reshape(hidden.shape)
+        return Dense(config, self.execution, config.hidden_size, name="output")(context)
+
+
+def key_bias(attention_mask: Array) -> Float[Array, "B 1 1 S"]:
+    """Turn a mask over keys (1 = may be seen) into what is added to attention scores."""
+    return jnp.where(attention_mask[:, None, None, :] != 0, 0.0, MASKED_SCORE)

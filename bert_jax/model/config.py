@@ -1,0 +1,97 @@
+"""What a BERT is made of, and how it is to be computed."""
+
+import dataclasses
+
+ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
+NORMALIZATIONS = ("post", "pre")
+REMATERIALIZATIONS = ("none", "layer")
+COMPUTE_DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+    """The architecture: everything that decides shapes and outputs, and nothing else.
+
+    Names are those of published checkpoints.
+
+    Raises:
+        ValueError: a value is out of range, or heads do not divide the hidden size.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    normalization: str = "post"
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        sizes = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.type is int}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name}={size} must be at least 1")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is not a multiple of "
+                f"num_attention_heads={self.num_attention_heads}"
+            )
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
+        _one_of("hidden_act", self.hidden_act, ACTIVATIONS)
+        _one_of("normalization", self.normalization, NORMALIZATIONS)
+
+    @property
+    def head_size(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How the same numbers are computed: precision, and memory against time.
+
+    Raises:
+        ValueError: a value is not one of those known.
+    """
+
+    compute_dtype: str = "float32"
+    scan_layers: bool = False
+    rematerialize: str = "none"
+
+    def __post_init__(self) -> None:
+        _one_of("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
+        _one_of("rematerialize", self.rematerialize, REMATERIALIZATIONS)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(known)}")
+
+
+def _size(num_hidden_layers: int, hidden_size: int) -> dict[str, int]:
+    return {
+        "num_hidden_layers": num_hidden_layers,
+        "hidden_size": hidden_size,
+        "num_attention_heads": hidden_size // 64,
+        "intermediate_size": 4 * hidden_size,
+    }
+
+
+# Turc et al. 2019 (arXiv:1908.08962) for the small ones, Devlin et al. 2018 for base and large.
+SIZES = {
+    "tiny": _size(2, 128),
+    "mini": _size(4, 256),
+    "small": _size(4, 512),
+    "medium": _size(8, 512),
+    "base": _size(12, 768),
+    "large": _size(24, 1024),
+}

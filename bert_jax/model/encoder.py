@@ -1,0 +1,133 @@
+"""From token ids to hidden states: embeddings and a stack of Transformer layers."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from bert_jax.model.attention import SelfAttention, key_bias
+from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.dropout import dropout
+from bert_jax.model.layers import Dense, Embedding, LayerNorm, activation
+
+
+class Embeddings(nn.Module):
+    """Token, position and segment embeddings, summed, normalised and dropped out."""
+
+    config: BertConfig
+
+    def setup(self) -> None:
+        config = self.config
+        self.token = Embedding(config, config.vocab_size)
+        self.position = Embedding(config, config.max_position_embeddings)
+        self.token_type = Embedding(config, config.type_vocab_size)
+        self.layer_norm = LayerNorm(config)
+
+    def __call__(
+        self,
+        input_ids: Int[Array, "B T"],
+        token_type_ids: Int[Array, "B T"],
+        dropout_key: Key[Array, ""] | None,
+    ) -> Float[Array, "B T D"]:
+        length = input_ids.shape[1]
+        if length > self.config.max_position_embeddings:
+            raise ValueError(
+                f"a sequence of {length} tokens is longer than "
+                f"max_position_embeddings={self.config.max_position_embeddings}"
+            )
+        embedded = self.token(input_ids) + self.token_type(token_type_ids)
+        embedded += self.position.embedding[:length]
+        return dropout(self.layer_norm(embedded), self.config.hidden_dropout_prob, dropout_key)
+
+    @property
+    def token_table(self) -> Float[Array, "V D"]:
+        """The token embeddings, which the masked language model's head shares."""
+        return self.token.embedding
+
+
+class FeedForward(nn.Module):
+    """Two dense layers with an activation between them, at every position."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
+        config = self.config
+        wide = Dense(config, self.execution, config.intermediate_size, name="intermediate")(hidden)
+        wide = activation(config.hidden_act)(wide)  # [B, T, F]
+        return Dense(config, self.execution, config.hidden_size, name="output")(wide)
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each with a residual and a LayerNorm after or before it."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(
+        self,
+        hidden: Float[Array, "B T D"],
+        bias: Float[Array, "B 1 1 S"],
+        dropout_key: Key[Array, ""] | None,
+    ) -> Float[Array, "B T D"]:
+        config = self.config
+        keys = [None] * 3 if dropout_key is None else list(jax.random.split(dropout_key, 3))
+        attention = SelfAttention(config, self.execution, name="attention")
+        feed_forward = FeedForward(config, self.execution, name="feed_forward")
+        attention_norm = LayerNorm(config, name="attention_layer_norm")
+        feed_forward_norm = LayerNorm(config, name="feed_forward_layer_norm")
+
+        def drop(x: Array, key: Array | None) -> Array:
+            return dropout(x, config.hidden_dropout_prob, key)
+
+        if config.normalization == "pre":
+            hidden += drop(attention(attention_norm(hidden), bias, keys[0]), keys[1])
+            return hidden + drop(feed_forward(feed_forward_norm(hidden)), keys[2])
+        hidden = attention_norm(hidden + drop(attention(hidden, bias, keys[0]), keys[1]))
+        return feed_forward_norm(hidden + drop(feed_forward(hidden), keys[2]))
+
+
+class Encoder(nn.Module):
+    """The stack of layers, unrolled or scanned; its parameters are a subtree a layer in both."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(
+        self,
+        hidden: Float[Array, "B T D"],
+        attention_mask: Int[Array, "B T"],
+        dropout_key: Key[Array, ""] | None,
+    ) -> tuple[Float[Array, "B T D"], tuple[Float[Array, "B T D"], ...]]:
+        """Return the last hidden states, and those after each layer (none when scanned)."""
+        config, execution = self.config, self.execution
+        bias = key_bias(attention_mask)
+        names = [f"layer_{i}" for i in range(config.num_hidden_layers)]
+        layer = Layer(config, execution, parent=None)
+
+        def apply(parameters: Any, hidden: Array, key: Array | None) -> Array:
+            return layer.apply({"params": parameters}, hidden, bias, key)  # type: ignore[return-value]
+
+        if execution.rematerialize == "layer":
+            apply = jax.checkpoint(apply)
+        subtrees = [self.param(name, lambda key: layer.init(key, hidden, bias, None)["params"])
+                    for name in names]  # fmt: skip
+        keys = None if dropout_key is None else jax.random.split(dropout_key, len(names))
+        each: list[Array] = []
+        if execution.scan_layers:
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *subtrees)
+            hidden, _ = jax.lax.scan(lambda h, x: (apply(x[0], h, x[1]), None), hidden,
+                                     (stacked, keys))  # fmt: skip
+        else:
+            for i, subtree in enumerate(subtrees):
+                hidden = apply(subtree, hidden, None if keys is None else keys[i])
+                each.append(hidden)
+        if config.normalization == "pre":
+            hidden = LayerNorm(config, name="layer_norm")(hidden)
+            each = [*each[:-1], hidden]
+        return hidden, tuple(each)

@@ -1,0 +1,51 @@
+"""What stands on the encoder: the pooler and the two heads of pretraining."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.layers import Dense, LayerNorm, activation, initializer
+from bert_jax.model.precision import product
+
+
+class Pooler(nn.Module):
+    """Summarise a sequence by its first token: dense and tanh."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B D"]:
+        dense = Dense(self.config, self.execution, self.config.hidden_size, name="dense")
+        return jnp.tanh(dense(hidden[:, 0]))
+
+
+class MaskedLanguageModelHead(nn.Module):
+    """Score the vocabulary at positions already gathered: no work where nothing is predicted."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(
+        self, hidden: Float[Array, "B P D"], token_table: Float[Array, "V D"]
+    ) -> Float[Array, "B P V"]:
+        config = self.config
+        hidden = Dense(config, self.execution, config.hidden_size, name="transform")(hidden)
+        hidden = LayerNorm(config, name="layer_norm")(activation(config.hidden_act)(hidden))
+        if not config.tie_word_embeddings:
+            token_table = self.param("decoder", initializer(config), token_table.shape)
+        bias = self.param("bias", nn.initializers.zeros, (config.vocab_size,))
+        return product("bpd,vd->bpv", hidden, token_table, self.execution.compute_dtype) + bias
+
+
+class NextSentenceHead(nn.Module):
+    """Tell from the pooled vector whether B follows A: index 0 says that it does."""
+
+    config: BertConfig
+    execution: Execution
+
+    @nn.compact
+    def __call__(self, pooled: Float[Array, "B D"]) -> Float[Array, "B 2"]:
+        return Dense(self.config, self.execution, 2, name="dense")(pooled)

@@ -1,0 +1,74 @@
+"""The parts every room of the model is built from."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.precision import product
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+}
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+    """Find an activation; "gelu" is the exact form (erf), "gelu_new" the tanh approximation."""
+    return _ACTIVATIONS[name]
+
+
+def initializer(config: BertConfig) -> nn.initializers.Initializer:
+    """Draw weights as BERT does: normal, cut at two standard deviations."""
+    return nn.initializers.truncated_normal(config.initializer_range)
+
+
+class Dense(nn.Module):
+    """An affine map of the last dimension; the kernel is [in, out]."""
+
+    config: BertConfig
+    execution: Execution
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B *T D"]) -> Float[Array, "B *T F"]:
+        kernel = self.param("kernel", initializer(self.config), (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        # A single leading dimension means a head over B rows: small, and its weight gradient
+        # contracts the one leading dimension, a form that XLA's bf16 path on CPUs cannot run.
+        if x.ndim == 2:
+            return product("bd,df->bf", x, kernel, "float32") + bias
+        return product("btd,df->btf", x, kernel, self.execution.compute_dtype) + bias
+
+
+class LayerNorm(nn.Module):
+    """Normalise the last dimension in float32."""
+
+    config: BertConfig
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        centered = x - jnp.mean(x, axis=-1, keepdims=True)
+        variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
+        return centered * jax.lax.rsqrt(variance + self.config.layer_norm_eps) * scale + bias
+
+
+class Embedding(nn.Module):
+    """A table of vectors; `__call__` looks rows up."""
+
+    config: BertConfig
+    num_embeddings: int
+
+    def setup(self) -> None:
+        shape = (self.num_embeddings, self.config.hidden_size)
+        self.embedding = self.param("embedding", initializer(self.config), shape)
+
+    def __call__(self, ids: Array) -> Float[Array, "... D"]:
+        return jnp.take(self.embedding, ids, axis=0)

@@ -1,0 +1,81 @@
+"""The one place that decides in which precision a product is computed.
+
+Parameters, normalisation, softmax and losses are float32. With `compute_dtype="bfloat16"` the
+two factors of every product are rounded to bfloat16 and their products summed in float32, forward
+and backward alike: matrix units of CPUs, GPUs and TPUs take exactly this form.
+"""
+
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def product(
+    subscripts: str, x: Float[Array, "..."], y: Float[Array, "..."], compute_dtype: str
+) -> Float[Array, "..."]:
+    """Contract two arrays as `einsum` does, in the precision asked for; the result is float32.
+
+    Args:
+        subscripts: explicit einsum subscripts of two factors, without ellipsis.
+        x: the first factor.
+        y: the second factor.
+        compute_dtype: "float32" or "bfloat16".
+    """
+    if compute_dtype == "float32":
+        return jnp.einsum(subscripts, x, y)
+    return _rounded_product(subscripts, jnp.dtype(compute_dtype), x, y)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _rounded_product(subscripts: str, dtype: jnp.dtype, x: Array, y: Array) -> Array:
+    return _einsum(subscripts, x.astype(dtype), y.astype(dtype))
+
+
+def _forward(
+    subscripts: str, dtype: jnp.dtype, x: Array, y: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    x, y = x.astype(dtype), y.astype(dtype)
+    return _einsum(subscripts, x, y), (x, y)
+
+
+def _backward(
+    subscripts: str, dtype: jnp.dtype, factors: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    # Without this rule the cotangent stays float32 and drags both backward products up with it.
+    x, y = factors
+    inputs, output = subscripts.split("->")
+    of_x, of_y = inputs.split(",")
+    cotangent = cotangent.astype(dtype)
+    return (
+        _einsum(f"{output},{of_y}->{of_x}", cotangent, y),
+        _einsum(f"{of_x},{output}->{of_y}", x, cotangent),
+    )
+
+
+def _einsum(subscripts: str, x: Array, y: Array) -> Array:
+    """Contract bfloat16 factors with float32 sums, by whatever the platform can run."""
+
+    def direct(x: Array, y: Array) -> Array:
+        return jnp.einsum(subscripts, x, y, preferred_element_type=jnp.float32)
+
+    def widened(x: Array, y: Array) -> Array:
+        # A product of two bfloat16 numbers is exact in float32, so this gives the same numbers.
+        return jnp.einsum(subscripts, x.astype(jnp.float32), y.astype(jnp.float32))
+
+    cpu = direct if _cpu_multiplies_bfloat16() else widened
+    return jax.lax.platform_dependent(x, y, cpu=cpu, default=direct)
+
+
+@functools.cache
+def _cpu_multiplies_bfloat16() -> bool:
+    # XLA refuses some bfloat16 products on a CPU without such units ("Unsupported element type").
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+_rounded_product.defvjp(_forward, _backward)

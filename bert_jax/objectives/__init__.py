@@ -1,0 +1,1 @@
+"""Losses and the drawing of masks: pure functions of arrays."""

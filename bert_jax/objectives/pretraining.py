@@ -1,0 +1,73 @@
+"""Pretraining: masked language model and next sentence prediction together."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from bert_jax.objectives.language_model import masked_language_model
+from bert_jax.objectives.masking import Masked, Masking, Vocabulary, mask_tokens
+from bert_jax.objectives.objective import Metrics, Objective
+from bert_jax.objectives.sentence_pair import next_sentence
+
+# Google adds this to the number of predictions before dividing by it.
+MLM_DENOMINATOR_EPSILON = 1e-5
+
+
+class PretrainingExamples(NamedTuple):
+    """A batch with its masks drawn."""
+
+    masked: Masked
+    token_type_ids: Int[Array, "B T"]
+    attention_mask: Int[Array, "B T"]
+    next_sentence_label: Int[Array, "B"]
+
+
+def pretraining_objective(
+    apply: Callable[..., Any], masking: Masking, vocabulary: Vocabulary, *, with_nsp: bool
+) -> Objective:
+    """Put the objective of BERT together.
+
+    Args:
+        apply: `BertForPretraining(...).apply`.
+        masking: how tokens are hidden.
+        vocabulary: sizes and ids of the tokenizer.
+        with_nsp: whether next sentence prediction is part of the loss.
+    """
+
+    def examples(batch: Any, key: Key[Array, ""]) -> PretrainingExamples:
+        masked = mask_tokens(batch.input_ids, batch.attention_mask, key, masking, vocabulary)
+        return PretrainingExamples(
+            masked, batch.token_type_ids, batch.attention_mask, batch.next_sentence_label
+        )
+
+    def weights(examples: PretrainingExamples) -> dict[str, Array]:
+        rows = jnp.asarray(examples.next_sentence_label.shape[0], jnp.float32)
+        return {"mlm_loss": jnp.sum(examples.masked.weights), "nsp_loss": rows}
+
+    def loss(
+        params: Any,
+        examples: PretrainingExamples,
+        weights: dict[str, Array],
+        key: Key[Array, ""] | None,
+    ) -> tuple[Float[Array, ""], Metrics]:
+        masked = examples.masked
+        logits = apply(
+            {"params": params},
+            masked.input_ids,
+            examples.token_type_ids,
+            examples.attention_mask,
+            masked.positions,
+            key,
+        )
+        metrics = masked_language_model(
+            logits.masked_language_model, masked.labels, masked.weights
+        )
+        total = metrics["mlm_loss"].numerator / (weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON)
+        if with_nsp:
+            metrics |= next_sentence(logits.next_sentence, examples.next_sentence_label)
+            total += metrics["nsp_loss"].numerator / weights["nsp_loss"]
+        return total, metrics
+
+    return Objective(examples, weights, loss)

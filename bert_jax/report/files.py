@@ -1,0 +1,82 @@
+"""JSON as a run leaves it: files may be missing, cut short, or not what was expected."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path, problems: list[str]) -> Any:
+    """Read a JSON file; None if it is missing or, with a line in `problems`, unreadable."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path.name} cannot be read and is left out: {_reason(error)}.")
+        return None
+
+
+def read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
+    """Read the objects of a JSONL file, without a last line that is still being written."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read and is left out: {_reason(error)}.")
+        return []
+    found, damaged = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            found.append(value)
+        elif number < len(lines):  # what follows the last newline is a write cut short
+            damaged.append(number)
+    if damaged:
+        lines_are = "line" if len(damaged) == 1 else f"{len(damaged)} lines, the first"
+        problems.append(f"{path.name}: {lines_are} {damaged[0]} damaged and left out.")
+    return found
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return the value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the value if it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_number(value: Any) -> float | None:
+    """Return a finite number, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def as_count(value: Any) -> int | None:
+    """Return a whole number, or None for anything else."""
+    number = as_number(value)
+    return None if number is None else int(number)
+
+
+def as_text(value: Any) -> str:
+    """Return text as it is, nothing as nothing, and anything else as its JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")

@@ -1,0 +1,261 @@
+"""Figures as inline SVG that takes its colours and fonts from the page around it.
+
+No text from data is drawn here: matplotlib would lack the glyphs of most of the world's scripts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bert_jax.report.markup import Markup
+from bert_jax.report.numbers import plain
+from bert_jax.report.run import Series
+from bert_jax.report.svg import COLOURS, to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_POINTS = 600  # of a line
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text, in the page's font
+    "font.size": 11,
+    "font.family": "DejaVu Sans",  # matplotlib's own, so that nothing is looked for or warned of
+    "text.color": COLOURS["soft"],
+    "text.parse_math": False,
+    "axes.edgecolor": COLOURS["rule"],
+    "axes.linewidth": 1.0,
+    "axes.labelcolor": COLOURS["soft"],
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "xtick.color": COLOURS["rule"],
+    "ytick.color": COLOURS["rule"],
+    "xtick.labelcolor": COLOURS["soft"],
+    "ytick.labelcolor": COLOURS["soft"],
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "grid.color": COLOURS["rule"],
+    "grid.linewidth": 0.7,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+    "axes.unicode_minus": True,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric to draw, in the colour of its split."""
+
+    split: str  # "train", "validation"
+    series: Series
+    noisy: bool = True  # whether a mean is drawn over the values
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A level to compare with, and what to write on it."""
+
+    value: float
+    label: str
+
+
+def thin(series: Series, limit: int = MAX_POINTS) -> Series:
+    """Keep at most `limit` points, among them the lowest and highest of each stretch.
+
+    A single spike among 100,000 steps stays visible, which a mean would hide.
+    """
+    if len(series) <= limit:
+        return series
+    middle = range(1, len(series) - 1)
+    buckets = (limit - 2) // 2
+    kept = {0, len(series) - 1}
+    for bucket in range(buckets):
+        stretch = middle[bucket * len(middle) // buckets : (bucket + 1) * len(middle) // buckets]
+        kept.add(min(stretch, key=series.values.__getitem__))
+        kept.add(max(stretch, key=series.values.__getitem__))
+    order = sorted(kept)
+    return Series(tuple(series.steps[i] for i in order), tuple(series.values[i] for i in order))
+
+
+def smooth(series: Series, share: float = 0.04) -> Series:
+    """Average each point with its neighbours, over `share` of the line."""
+    reach = int(len(series) * share / 2)
+    if reach < 1:
+        return series
+    sums = [0.0]
+    for value in series.values:
+        sums.append(sums[-1] + value)
+    means = []
+    for i in range(len(series)):
+        # The window shrinks evenly at the start, where a lopsided one would cut off the steep
+        # descent; at the end the curve is flat, and a calm line matters more.
+        near = min(reach, i)
+        begin, end = i - near, min(i + near + 1, len(series))
+        means.append((sums[end] - sums[begin]) / (end - begin))
+    return Series(series.steps, tuple(means))
+
+
+def draw_curves(
+    lines: Sequence[Line],
+    *,
+    key: str,
+    description: str,
+    unit: str = "number",
+    scale: str = "fit",
+    reference: Reference | None = None,
+) -> Markup:
+    """Draw metrics over steps.
+
+    Args:
+        lines: at least one of them with a point.
+        key: a name that no other figure of the page has.
+        description: for readers who cannot see it.
+        unit: how the vertical axis writes numbers: "number", "percent" or "short".
+        scale: "fit" the values, start at "zero", or "log".
+        reference: a level to draw across.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.6, 3.05))
+        axes = figure.add_axes((0.105, 0.115, 0.875, 0.865))
+        for line in lines:
+            _draw_line(axes, line)
+        last = max(line.series.steps[-1] for line in lines if line.series)
+        first = min(line.series.steps[0] for line in lines if line.series)
+        axes.set_xlim(
+            min(first, 0 if first < 0.1 * last else first), last if last > first else None
+        )
+        if scale == "log":
+            axes.set_yscale("log")
+        elif scale == "zero":
+            top = max(max(line.series.values) for line in lines if line.series)
+            top = max(top, reference.value if reference else 0)
+            axes.set_ylim(0, 1.12 * top or 1)
+        if reference:
+            _draw_reference(axes, reference, lines)
+        _dress(axes, unit)
+        return to_svg(figure, key, description)
+
+
+def draw_histogram(
+    at_least: Sequence[float], counts: Sequence[float], *, key: str, description: str
+) -> Markup:
+    """Draw counts as equally wide bars, each with the least value that it counts at its left."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, FuncFormatter
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.6, 2.3))
+        axes = figure.add_axes((0.105, 0.14, 0.875, 0.83))
+        places = [i + 0.5 for i in range(len(counts))]
+        axes.bar(places, counts, width=0.86, color=COLOURS["validation"], linewidth=0, alpha=0.8)
+        axes.set_xlim(0, len(counts))
+        _dress(axes, "short")
+        every = max(1, -(-len(counts) // 12))
+        axes.xaxis.set_major_locator(FixedLocator(list(range(0, len(counts), every))))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(at_least[int(x)])))
+        return to_svg(figure, key, description)
+
+
+def _draw_line(axes: "Axes", line: Line) -> None:
+    if not line.series:
+        return
+    colour = COLOURS[line.split]
+    raw = thin(line.series)
+    if line.split == "validation" or not line.noisy or len(line.series) < 60:
+        marker = "o" if len(raw) <= 40 else ""
+        size = 4.5 if line.split == "validation" else 3.0
+        axes.plot(
+            raw.steps,
+            raw.values,
+            color=colour,
+            linewidth=2.0,
+            marker=marker,
+            markersize=size,
+            markeredgecolor=COLOURS["card"],
+            markeredgewidth=0.8,
+            zorder=4 if line.split == "validation" else 3,
+        )
+        return
+    axes.plot(raw.steps, raw.values, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
+    mean = thin(smooth(line.series))
+    axes.plot(mean.steps, mean.values, color=colour, linewidth=1.8, zorder=3)
+
+
+def _draw_reference(axes: "Axes", reference: Reference, lines: Sequence[Line]) -> None:
+    colour = COLOURS["baseline"]
+    axes.axhline(reference.value, color=colour, linewidth=1.3, dashes=(4, 3), zorder=2.5)
+    right, above = _free_place(axes, reference, lines)
+    axes.annotate(
+        reference.label,
+        xy=(1.0 if right else 0.0, reference.value),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(-2 if right else 2, 5 if above else -5),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="bottom" if above else "top",
+        color=colour,
+        zorder=6,
+        bbox={"facecolor": COLOURS["card"], "alpha": 0.7, "linewidth": 0, "pad": 1.5},
+    )
+
+
+def _free_place(axes: "Axes", reference: Reference, lines: Sequence[Line]) -> tuple[bool, bool]:
+    """Find where a label on the reference covers least of the lines: (at the right, above)."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    axes.set_ylim(low, high)
+    points = [
+        ((x - left) / (right - left), (y - reference.value) / (high - low))
+        for line in lines
+        for x, y in zip(*_shown(line), strict=True)
+    ]
+
+    def covered(place: tuple[bool, bool]) -> int:
+        at_right, above = place
+        side = 1 if above else -1
+        edge = reference.value + side * 0.12 * (high - low)
+        if not low <= edge <= high:
+            return len(points) + 1
+        return sum(
+            ((x > 0.45) if at_right else (x < 0.55)) and -0.01 < side * y < 0.12 for x, y in points
+        )
+
+    return min([(True, True), (True, False), (False, True), (False, False)], key=covered)
+
+
+def _shown(line: Line) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    series = thin(smooth(line.series) if line.noisy else line.series)
+    return series.steps, series.values
+
+
+def _dress(axes: "Axes", unit: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.grid(axis="y", zorder=0)
+    axes.set_axisbelow(True)
+    axes.tick_params(pad=5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(x)))
+    if axes.get_yscale() != "log":
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    formats = {"percent": _percent, "short": _short, "number": plain}
+    write = formats[unit]
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: write(y)))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.4g}%"
+
+
+def _short(value: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size or (size > 1e3 and abs(value) >= size):
+            return f"{value / size:.4g}{letter}"
+    return f"{value:,.6g}" if abs(value) >= 1 or value == 0 else plain(value)

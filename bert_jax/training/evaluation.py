@@ -1,0 +1,116 @@
+"""Looking at a model between steps: held-out metrics, and words for [MASK]."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from bert_jax.data.batches import PretrainingRows
+from bert_jax.data.samples import Sample
+from bert_jax.data.tokenizers import Tokenizer
+from bert_jax.training.step import EvalStep
+
+TOP = 5
+
+
+class HeldOut:
+    """Metrics over a fixed set of rows with fixed masks."""
+
+    def __init__(
+        self,
+        rows: PretrainingRows,
+        eval_step: EvalStep,
+        put: Callable[[Any], Any],
+        key: Array,
+        *,
+        sequences: int,
+        batch_size: int,
+        batch_multiple: int,
+    ) -> None:
+        """Choose the rows.
+
+        Args:
+            rows: of the held-out split; the first ones of its epoch 0 are used.
+            eval_step: jitted.
+            put: puts a batch on the devices.
+            key: the masks' randomness, the same at every evaluation.
+            sequences: rows wanted; fewer if the split has fewer.
+            batch_size: rows at a time, at most.
+            batch_multiple: what a batch has to be a multiple of.
+        """
+        self._rows, self._eval_step, self._put, self._key = rows, eval_step, put, key
+        available = min(sequences, rows.rows_per_epoch)
+        fitting = min(batch_size, available) // batch_multiple * batch_multiple
+        self._batch = max(fitting, batch_multiple)  # rows repeat if there are not even so many
+        self._batches = max(available // self._batch, 1)
+
+    def __call__(self, params: Any) -> dict[str, float]:
+        """Sum over all batches, then divide; perplexity is that of the masked language model."""
+        totals: dict[str, list[float]] = {}
+        for index in range(self._batches):
+            first = index * self._batch
+            batch = self._put(self._rows(np.arange(first, first + self._batch)))
+            metrics = self._eval_step(params, batch, jax.random.fold_in(self._key, index))
+            for name, ratio in jax.device_get(metrics).items():
+                entry = totals.setdefault(name, [0.0, 0.0])
+                entry[0] += float(ratio.numerator)
+                entry[1] += float(ratio.denominator)
+        means = {name: top / max(bottom, 1e-9) for name, (top, bottom) in totals.items()}
+        return means | {"mlm_perplexity": math.exp(min(means["mlm_loss"], 700.0))}
+
+
+class FillMask:
+    """The model's top words for each hidden position of fixed sentences."""
+
+    def __init__(
+        self, apply: Callable[..., Any], samples: Sequence[Sample], tokenizer: Tokenizer
+    ) -> None:
+        self._samples, self._tokenizer = samples, tokenizer
+        if not samples:
+            return
+        length = max(len(sample.input_ids) for sample in samples)
+        slots = max(len(sample.positions) for sample in samples)
+        ids = np.full((len(samples), length), tokenizer.pad_id, np.int32)
+        positions = np.zeros((len(samples), slots), np.int32)
+        for row, sample in enumerate(samples):
+            ids[row, : len(sample.input_ids)] = sample.input_ids
+            ids[row, list(sample.positions)] = tokenizer.mask_id
+            positions[row, : len(sample.positions)] = sample.positions
+        self._inputs = ids, positions
+
+        @jax.jit
+        def top(params: Any, ids: Array, positions: Array) -> tuple[Array, Array]:
+            seen = (ids != tokenizer.pad_id).astype(jnp.int32)
+            logits = apply({"params": params}, ids, jnp.zeros_like(ids), seen, positions)
+            probabilities = jax.nn.softmax(logits.masked_language_model, axis=-1)
+            return jax.lax.top_k(probabilities[..., : tokenizer.vocab_size], TOP)
+
+        self._top = top
+
+    def __call__(self, params: Any) -> list[dict[str, Any]]:
+        """Describe each sentence: its text, and for each mask the answer and the top words."""
+        if not self._samples:
+            return []
+        probabilities, ids = jax.device_get(self._top(params, *self._inputs))
+        described = []
+        for row, sample in enumerate(self._samples):
+            shown = list(sample.input_ids[1:-1])
+            for position in sample.positions:
+                shown[position - 1] = self._tokenizer.mask_id
+            masks = []
+            for slot, position in enumerate(sample.positions):
+                words = map(self._word, ids[row, slot].tolist())
+                top = [
+                    [word, round(float(p), 4)]
+                    for word, p in zip(words, probabilities[row, slot], strict=True)
+                ]
+                masks.append({"answer": self._word(sample.input_ids[position]), "top": top})
+            described.append({"text": self._tokenizer.decode(shown), "masks": masks})
+        return described
+
+    def _word(self, token_id: int) -> str:
+        return self._tokenizer.id_to_token(token_id).replace("▁", "")

@@ -1,0 +1,69 @@
+"""Whether a run that continues is still the same run."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bert_jax.errors import ConfigError, DataError
+from bert_jax.training.workdir import write_json
+
+# What may differ when a run continues: how long, how often, on what, and where things are computed.
+MAY_CHANGE = (
+    "train.steps",
+    "train.log_every",
+    "train.eval_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "prepare.workers",
+    "mesh.",
+    "rules.",
+    "scan_layers",
+    "rematerialize",
+)
+
+
+def keep_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Store a run's config, or check it against the one it was started with.
+
+    Raises:
+        ConfigError: something differs that would make it another run.
+    """
+    if path.exists():
+        try:
+            before = dict(_flatten(json.loads(path.read_text(encoding="utf-8"))))
+        except ValueError as error:
+            raise ConfigError(f"{path}: unreadable ({error})") from error
+        now = dict(_flatten(json.loads(json.dumps(config))))
+        differences = [
+            f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name) and not name.startswith(MAY_CHANGE)
+        ]
+        if differences:
+            raise ConfigError(
+                f"{path.parent} holds a run with another config ({'; '.join(differences)}); "
+                "continue it with the old values, or choose another --workdir"
+            )
+    write_json(path, config)
+
+
+def check_corpus(run: Mapping[str, Any], fingerprint: str, corpus: Path) -> None:
+    """Check that a run continues on the corpus it began with.
+
+    Raises:
+        DataError: it is another one.
+    """
+    if run.get("corpus_fingerprint", fingerprint) != fingerprint:
+        raise DataError(
+            f"{corpus}: not the corpus that this run began with; give that one back as "
+            "config.data.path, or choose another --workdir"
+        )
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,235 @@
+"""The loop: steps, metrics, evaluations, checkpoints; continues where a run stopped."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import jax
+
+from bert_jax.errors import NumericsError
+from bert_jax.objectives.objective import Metrics
+from bert_jax.training.checkpoints import Checkpoints
+from bert_jax.training.prefetch import prefetched
+from bert_jax.training.progress import Progress
+from bert_jax.training.records import Records
+from bert_jax.training.signals import Stopped, StopRequest
+from bert_jax.training.state import TrainState
+from bert_jax.training.step import TrainStep
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How often things happen, in steps, counted from step 0.
+
+    Raises:
+        ValueError: an interval is not positive.
+    """
+
+    log: int
+    evaluate: int
+    checkpoint: int
+    skipped_limit: int
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the loop runs in one phase.
+
+    Attributes:
+        start: first step.
+        end: step after the last.
+        train_step: jitted, donates its state.
+        batch: from a step number to that step's batch, on the devices.
+        sequences: rows a step.
+        tokens: tokens a step, padding included.
+        flops: model FLOPs a step.
+        evaluation: what to evaluate; None where there is nothing held out.
+    """
+
+    start: int
+    end: int
+    train_step: TrainStep
+    batch: Callable[[int], Any]
+    sequences: int
+    tokens: int
+    flops: float
+    evaluation: "Evaluation | None"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is looked at when the loop stops to evaluate.
+
+    Attributes:
+        metrics: from parameters to held-out metrics.
+        samples: from parameters to the words predicted in fixed sentences.
+        notes: from a step and held-out metrics to what the user should be told.
+    """
+
+    metrics: Callable[[Any], dict[str, float]]
+    samples: Callable[[Any], list[dict[str, Any]]]
+    notes: Callable[[int, Mapping[str, float]], Sequence[str]]
+
+
+@dataclass
+class Window:
+    """Metrics summed since the last line was logged; kept in checkpoints to continue exactly."""
+
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    skipped_in_a_row: int = 0
+
+    def add(self, metrics: Metrics) -> None:
+        """Add a step's metrics."""
+        for name, ratio in metrics.items():
+            entry = self.sums.setdefault(name, [0.0, 0.0])
+            entry[0] += float(ratio.numerator)
+            entry[1] += float(ratio.denominator)
+        skipped = float(metrics["skipped"].numerator) > 0
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
+
+    def means(self) -> dict[str, float]:
+        """Divide, and begin a new window."""
+        means = {name: top / max(bottom, 1e-9) for name, (top, bottom) in self.sums.items()}
+        self.sums = {}
+        return means
+
+
+@dataclass
+class Loop:
+    """A run's training, from whatever step its state stands at to the end.
+
+    Attributes:
+        stages: the phases, in order.
+        rate: learning rate at a step, for the log.
+        intervals: how often to log, evaluate and save.
+        checkpoints: where states go.
+        records: where metrics go.
+        progress: what the user sees.
+        stop: whether the user asked to stop.
+        loss_terms: the metrics whose sum is the loss.
+        peak_flops: of all devices together, where it is known.
+    """
+
+    stages: Sequence[Stage]
+    rate: Callable[[int], float]
+    intervals: Intervals
+    checkpoints: Checkpoints
+    records: Records
+    progress: Progress
+    stop: StopRequest
+    loss_terms: Sequence[str]
+    peak_flops: float | None
+
+    def run(self, state: TrainState, window: Window) -> TrainState:
+        """Train to the last step.
+
+        Raises:
+            Stopped: a signal came; the state is saved.
+            NumericsError: too many steps in a row were not finite.
+        """
+        for stage in self.stages:
+            start = max(stage.start, int(state.step))
+            if start < stage.end:
+                state = self._run_stage(stage, start, state, window)
+        return state
+
+    def _run_stage(
+        self, stage: Stage, start: int, state: TrainState, window: Window
+    ) -> TrainState:
+        end = self.stages[-1].end
+        clock, pending = _Clock(), None
+        for step, batch in self._batches(stage, start):
+            state, metrics = stage.train_step(state, batch)
+            # Metrics are fetched one step late, when the device already has its next step.
+            if pending is not None:
+                self._take(pending, window)
+            pending, done = metrics, step + 1
+            self.progress.advance()
+            clock.steps += 1
+            stopping = self.stop.number is not None
+            saving = done % self.intervals.checkpoint == 0 or done == end or stopping
+            logging = done % self.intervals.log == 0 or done == end
+            evaluating = done % self.intervals.evaluate == 0 or done == end
+            if not (saving or logging or evaluating):
+                continue
+            self._take(pending, window)
+            pending = None
+            clock.pause()
+            if logging:
+                self._log(done, stage, window, clock)
+            if evaluating and stage.evaluation:
+                self._evaluate(stage.evaluation, done, state.params)
+            if saving:
+                self.records.sync()
+                self.checkpoints.save(state, asdict(window))
+            if stopping and done < end:
+                assert self.stop.number is not None
+                raise Stopped(self.stop.number, done)
+            clock.resume()
+        return state
+
+    def _batches(self, stage: Stage, start: int) -> Iterator[tuple[int, Any]]:
+        batches = prefetched(stage.batch, start, stage.end)
+        return zip(range(start, stage.end), batches, strict=True)
+
+    def _take(self, metrics: Metrics, window: Window) -> None:
+        window.add(jax.device_get(metrics))
+        if window.skipped_in_a_row >= self.intervals.skipped_limit:
+            raise NumericsError(
+                f"{window.skipped_in_a_row} steps in a row had gradients that are not finite and "
+                "were skipped; lower config.optimizer.learning_rate, lengthen its warm-up, or "
+                "look for what is wrong in the data; the last checkpoint is still good"
+            )
+
+    def _log(self, step: int, stage: Stage, window: Window, clock: "_Clock") -> None:
+        values = self._with_loss(window.means())
+        values["learning_rate"] = self.rate(step - 1)
+        speed = clock.lap()
+        values["sequences_per_second"] = stage.sequences * speed
+        values["tokens_per_second"] = stage.tokens * speed
+        values["model_flops_per_second"] = stage.flops * speed
+        if self.peak_flops:
+            values["peak_share"] = values["model_flops_per_second"] / self.peak_flops
+        self.records.metrics(step, "train", values)
+        self.progress.metrics(step, "train", values)
+
+    def _evaluate(self, evaluation: Evaluation, step: int, params: Any) -> None:
+        values = self._with_loss(evaluation.metrics(params))
+        self.records.metrics(step, "validation", values)
+        self.progress.metrics(step, "validation", values)
+        self.records.samples(step, evaluation.samples(params))
+        for text in evaluation.notes(step, values):
+            self.records.note(step, text)
+            self.progress.say(f"note: {text}")
+
+    def _with_loss(self, values: dict[str, float]) -> dict[str, float]:
+        return {"loss": sum(values[term] for term in self.loss_terms), **values}
+
+
+class _Clock:
+    """Steps a second, with the time of evaluations and checkpoints left out."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._seconds = 0.0
+        self._since = time.perf_counter()
+
+    def pause(self) -> None:
+        """Stop counting time."""
+        self._seconds += time.perf_counter() - self._since
+
+    def resume(self) -> None:
+        """Count time again."""
+        self._since = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the speed since the last lap, in steps a second, while paused."""
+        speed = self.steps / max(self._seconds, 1e-9)
+        self.steps, self._seconds = 0, 0.0
+        return speed

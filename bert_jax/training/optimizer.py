@@ -1,0 +1,107 @@
+"""Optimizers of BERT, and which parameters they decay."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from bert_jax.training.schedules import SHAPES
+from bert_jax.training.state import path_of
+
+OPTIMIZERS = ("bert_adamw", "adamw", "lamb")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """An optimizer and its schedule.
+
+    Attributes:
+        name: "bert_adamw" (Google's: no bias correction), "adamw", or "lamb".
+        learning_rate: at the end of warm-up.
+        warmup_steps: steps of linear warm-up.
+        schedule: "linear", "cosine" or "constant".
+        end_learning_rate: at the last step.
+        beta1: decay of the first moment.
+        beta2: decay of the second moment.
+        epsilon: added to the root of the second moment.
+        weight_decay: times the parameter, added to the update before the learning rate.
+        no_decay: regular expressions searched in parameter paths; what matches is not decayed.
+        clip_norm: gradients are scaled down to this global norm; 0 leaves them.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    name: str
+    learning_rate: float
+    warmup_steps: int
+    schedule: str
+    end_learning_rate: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
+    no_decay: tuple[str, ...]
+    clip_norm: float
+
+    def __post_init__(self) -> None:
+        if self.name not in OPTIMIZERS:
+            raise ValueError(f"name={self.name!r} must be one of {', '.join(OPTIMIZERS)}")
+        if self.schedule not in SHAPES:
+            raise ValueError(f"schedule={self.schedule!r} must be one of {', '.join(SHAPES)}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
+        for name in ("warmup_steps", "end_learning_rate", "weight_decay", "clip_norm", "epsilon"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
+
+
+def make_optimizer(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    """Chain clipping, moments, decay and the learning rate, in BERT's order."""
+
+    def decayed(params: Any) -> Any:
+        return decay_mask(params, config.no_decay)
+
+    parts = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
+    if config.name == "bert_adamw":
+        parts.append(scale_by_bert_adam(config.beta1, config.beta2, config.epsilon))
+    else:
+        parts.append(optax.scale_by_adam(config.beta1, config.beta2, config.epsilon))
+    parts.append(optax.add_decayed_weights(config.weight_decay, mask=decayed))
+    if config.name == "lamb":  # You et al. 2019; biases and LayerNorm keep the plain update
+        parts.append(optax.masked(optax.scale_by_trust_ratio(), decayed))
+    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+
+
+def scale_by_bert_adam(beta1: float, beta2: float, epsilon: float) -> optax.GradientTransformation:
+    """Scale by Adam's moments without bias correction, as Google's `optimization.py` does."""
+
+    def init(params: optax.Params) -> optax.ScaleByAdamState:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        count = jnp.zeros((), jnp.int32)
+        return optax.ScaleByAdamState(count, zeros, jax.tree.map(jnp.zeros_like, params))
+
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
+        del params
+        assert isinstance(state, optax.ScaleByAdamState)
+        mu = optax.tree.update_moment(updates, state.mu, beta1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, beta2, 2)
+        scaled = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + epsilon), mu, nu)
+        return scaled, optax.ScaleByAdamState(optax.safe_increment(state.count), mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def decay_mask(params: Any, no_decay: tuple[str, ...]) -> Any:
+    """Tell for each parameter whether it is decayed, by its path."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: not any(re.search(pattern, path_of(path)) for pattern in no_decay), params
+    )

@@ -1,0 +1,226 @@
+"""Pretraining put together: a config, a corpus and a mesh become what the loop runs."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bert_jax.data.batches import PretrainingRows, RowFormat
+from bert_jax.data.pairs import PairSampling
+from bert_jax.data.samples import choose_samples
+from bert_jax.data.shards import Corpus
+from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
+from bert_jax.errors import ConfigError, DataError
+from bert_jax.model import BertConfig, BertForPretraining, Execution
+from bert_jax.objectives.masking import Masking, Vocabulary
+from bert_jax.objectives.objective import Objective
+from bert_jax.objectives.pretraining import pretraining_objective
+from bert_jax.training.checkpoints import load_params
+from bert_jax.training.evaluation import FillMask, HeldOut
+from bert_jax.training.hints import PlateauHint
+from bert_jax.training.loop import Evaluation, Stage
+from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
+from bert_jax.training.phases import Phase, Plan
+from bert_jax.training.sharding import Sharding
+from bert_jax.training.state import TrainState
+from bert_jax.training.step import make_eval_step, make_train_step
+from bert_jax.training.throughput import flops_per_step
+
+# The held-out rows and their masks are the same whatever the run's seed, so runs can be compared.
+EVALUATION_SEED = 15_07_2019
+
+
+@dataclass(frozen=True)
+class MaskingConfig:
+    """Shares of `Masking`, for training, and the rate at which every run is evaluated."""
+
+    rate: float
+    mask_share: float
+    random_share: float
+    evaluation_rate: float
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Everything that training needs, as pure functions of its fields."""
+
+    model: BertConfig
+    execution: Execution
+    corpus: Corpus
+    tokenizer: Tokenizer
+    pairs: PairSampling
+    masking: MaskingConfig
+    optimizer: OptimizerConfig
+    plan: Plan
+    sharding: Sharding
+    seed: int
+    eval_sequences: int
+    samples: int
+
+    def __post_init__(self) -> None:
+        """Check what only shows when all is together.
+
+        Raises:
+            ConfigError: the vocabulary, the positions or the mesh do not fit.
+        """
+        if self.tokenizer.vocab_size > self.model.vocab_size:
+            raise ConfigError(
+                f"config.model.vocab_size={self.model.vocab_size} is smaller than the tokenizer's "
+                f"{self.tokenizer.vocab_size}; leave it out, or set it to at least that"
+            )
+        for phase in self.plan.phases:
+            if phase.max_seq_length > self.model.max_position_embeddings:
+                raise ConfigError(
+                    f"max_seq_length={phase.max_seq_length} is more than "
+                    f"config.model.max_position_embeddings={self.model.max_position_embeddings}"
+                )
+            part = phase.batch_size // phase.gradient_accumulation
+            if part % self.sharding.batch_devices:
+                raise ConfigError(
+                    f"config.train.batch_size={phase.batch_size} in {phase.gradient_accumulation} "
+                    f"parts gives {part} rows, which the mesh's {self.sharding.batch_devices} "
+                    "parts of a batch do not divide"
+                )
+
+    @functools.cached_property
+    def module(self) -> BertForPretraining:
+        """The Flax module."""
+        return BertForPretraining(self.model, self.execution)
+
+    @functools.cached_property
+    def loss_terms(self) -> tuple[str, ...]:
+        """The metrics whose sum is the loss."""
+        return ("mlm_loss", "nsp_loss") if self.pairs.next_sentence else ("mlm_loss",)
+
+    @functools.cached_property
+    def transformation(self) -> optax.GradientTransformation:
+        """The optimizer with its schedule."""
+        return make_optimizer(self.optimizer, self.plan.rate)
+
+    @functools.cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes, dtypes and shardings of the state."""
+        shapes = jax.eval_shape(self._initialize)
+        return jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            shapes,
+            self.sharding.of_state(shapes),
+        )
+
+    def initial_state(self, init_from: str | None) -> TrainState:
+        """Draw the parameters, each part on the device that holds it, or take another run's.
+
+        Args:
+            init_from: folder of a run whose parameters to begin with; None draws them.
+
+        Raises:
+            CheckpointError: that run has no good checkpoint, or one of another model.
+            DataError: its tokenizer is another one.
+        """
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+        state = jax.jit(self._initialize, out_shardings=shardings)()
+        if init_from is None:
+            return state
+        other = load_tokenizer(Path(init_from) / "tokenizer")
+        if other.fingerprint != self.tokenizer.fingerprint:
+            raise DataError(
+                f"config.init_from={init_from}: its tokenizer is not the one that "
+                f"{self.corpus.directory} was prepared with; prepare the text with "
+                f"--config.tokenizer.path={init_from}/tokenizer"
+            )
+        params = load_params(Path(init_from) / "checkpoints", self.abstract_state.params)
+        return dataclasses.replace(state, params=params)
+
+    def rows(self, split: str, phase: Phase) -> PretrainingRows:
+        """Give the rows of a split in the format of a phase."""
+        seed = self.seed if split == "train" else EVALUATION_SEED
+        tokenizer = self.tokenizer
+        row = RowFormat(
+            phase.max_seq_length, tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id
+        )
+        return PretrainingRows(self.corpus.splits[split], self.pairs, row, (seed, phase.index))
+
+    def objective(self, phase: Phase, *, evaluation: bool = False) -> Objective:
+        """Give the objective of a phase; evaluation has its own rate of masking."""
+        rate, slots = self.masking.rate, phase.max_predictions
+        if evaluation:
+            rate = self.masking.evaluation_rate
+            slots = max(slots, round(rate * phase.max_seq_length))
+        tokenizer = self.tokenizer
+        unmaskable = (tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
+        return pretraining_objective(
+            self.module.apply,
+            Masking(rate, slots, self.masking.mask_share, self.masking.random_share),
+            Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable),
+            with_nsp=self.pairs.next_sentence,
+        )
+
+    def stage(self, phase: Phase, rows: PretrainingRows) -> Stage:
+        """Compile-ready training of one phase over its rows."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+        step = make_train_step(
+            self.objective(phase), self.transformation, accumulation=phase.gradient_accumulation
+        )
+
+        def batch(step: int) -> Any:
+            first = (step - phase.start) * phase.batch_size
+            return self.put(rows(np.arange(first, first + phase.batch_size)))
+
+        return Stage(
+            start=phase.start,
+            end=phase.end,
+            train_step=jax.jit(
+                step,
+                in_shardings=(shardings, self.sharding.batch),
+                out_shardings=(shardings, self.sharding.replicated),
+                donate_argnums=0,
+            ),
+            batch=batch,
+            sequences=phase.batch_size,
+            tokens=phase.batch_size * phase.max_seq_length,
+            flops=flops_per_step(self.model, phase),
+            evaluation=self._evaluation(phase),
+        )
+
+    def put(self, batch: Any) -> Any:
+        """Put a batch on the devices, rows cut over the mesh."""
+        return jax.device_put(batch, self.sharding.batch)
+
+    def _initialize(self) -> TrainState:
+        init_key, key = jax.random.split(jax.random.key(self.seed))
+        ids = jnp.zeros((1, 2), jnp.int32)
+        params = self.module.init(init_key, ids, ids, ids, ids)["params"]
+        return TrainState(jnp.zeros((), jnp.int32), params, self.transformation.init(params), key)
+
+    def _evaluation(self, phase: Phase) -> Evaluation | None:
+        split = self.corpus.splits.get("validation")
+        if split is None:
+            return None
+        objective = self.objective(phase, evaluation=True)
+        eval_step: Callable[..., Any] = jax.jit(
+            make_eval_step(objective), out_shardings=self.sharding.replicated
+        )
+        held_out = HeldOut(
+            self.rows("validation", phase),
+            eval_step,
+            self.put,
+            jax.random.key(EVALUATION_SEED),
+            sequences=self.eval_sequences,
+            batch_size=phase.batch_size,
+            batch_multiple=self.sharding.batch_devices,
+        )
+        samples = choose_samples(split, self.tokenizer, self.samples, EVALUATION_SEED)
+        steps = self.plan.phases[-1].end
+        hint = PlateauHint(
+            split.unigram_entropy,
+            self.optimizer.warmup_steps + max(500, steps // 10),
+            self.model.normalization == "pre",
+        )
+        return Evaluation(held_out, FillMask(self.module.apply, samples, self.tokenizer), hint)

@@ -1,0 +1,52 @@
+"""What a person sees while training runs: a bar on a terminal, lines elsewhere."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Progress over the steps of a run."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._steps = steps
+        self._bar = tqdm(
+            total=steps, initial=step, unit="step", disable=not self._terminal, dynamic_ncols=True
+        )
+
+    def advance(self) -> None:
+        """Count a step."""
+        self._bar.update()
+
+    def metrics(self, step: int, split: str, values: dict[str, float]) -> None:
+        """Show metrics: training ones in the bar, evaluations as lines that stay."""
+        if self._terminal and split == "train":
+            self._bar.set_postfix_str(_short(values))
+        else:
+            self.say(f"step {step}/{self._steps}  {split:10}  {_short(values)}")
+
+    def say(self, text: str) -> None:
+        """Print a line without disturbing the bar."""
+        if self._terminal:
+            tqdm.write(text)
+        else:
+            print(text, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+_SHOWN = {
+    "mlm_loss": "MLM loss {:.3f}",
+    "mlm_accuracy": "accuracy {:.1%}",
+    "nsp_accuracy": "NSP accuracy {:.1%}",
+    "learning_rate": "rate {:.2e}",
+    "tokens_per_second": "{:,.0f} tokens/s",
+    "peak_share": "{:.1%} of peak",
+}
+
+
+def _short(values: dict[str, float]) -> str:
+    return "  ".join(text.format(values[name]) for name, text in _SHOWN.items() if name in values)

@@ -1,0 +1,62 @@
+"""Learning rates as functions of the step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import optax
+
+SHAPES = ("linear", "cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A warm-up and a decay over a stretch of steps.
+
+    Attributes:
+        peak: learning rate that warm-up aims at.
+        warmup_steps: steps of linear warm-up.
+        shape: how the rate falls from the first step to the last: linear, cosine, constant.
+        end: learning rate at the last step, for linear and cosine.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    peak: float
+    warmup_steps: int
+    shape: str
+    end: float
+
+    def __post_init__(self) -> None:
+        if self.shape not in SHAPES:
+            raise ValueError(f"schedule={self.shape!r} must be one of {', '.join(SHAPES)}")
+        if self.peak <= 0 or self.end < 0 or self.warmup_steps < 0:
+            raise ValueError("learning rates and warmup_steps must not be negative")
+
+
+def learning_rate(schedule: Schedule, steps: int) -> optax.Schedule:
+    """Build the rate over `steps` steps.
+
+    As in Google's `optimization.py`: decay runs over all steps from the first one, and warm-up
+    overrides it while it lasts, so the rate steps down slightly where warm-up ends.
+    """
+    if schedule.shape == "linear":
+        decay = optax.linear_schedule(schedule.peak, schedule.end, steps)
+    elif schedule.shape == "cosine":
+        floor = schedule.end / schedule.peak
+        decay = optax.cosine_decay_schedule(schedule.peak, steps, alpha=floor)
+    else:
+        decay = optax.constant_schedule(schedule.peak)
+
+    def rate(step):  # type: ignore[no-untyped-def]
+        warming = schedule.peak * step / max(schedule.warmup_steps, 1)
+        return jnp.where(step < schedule.warmup_steps, warming, decay(step))
+
+    return rate
+
+
+def joined(pieces: Sequence[tuple[int, optax.Schedule]]) -> optax.Schedule:
+    """Join schedules; each piece is (first step, schedule counted from that step)."""
+    starts = [start for start, _ in pieces[1:]]
+    return optax.join_schedules([schedule for _, schedule in pieces], starts)

@@ -1,0 +1,172 @@
+"""Which device holds what: a mesh, names for the dimensions of every array, rules between them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from bert_jax.errors import ConfigError
+from bert_jax.training.state import path_of
+
+AXES = ("data", "fsdp", "tensor")
+
+# The logical dimensions of each parameter, by the end of its path. Every parameter matches exactly
+# one row; a test holds that. The optimizer's moments end in the same paths and follow along.
+PARAMETER_DIMENSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"embeddings/token/embedding", ("vocab", "embed")),
+    (r"embeddings/(position|token_type)/embedding", ("position", "embed")),
+    (r"layer_norm/(scale|bias)", ("norm",)),
+    (r"attention/(query|key|value)/kernel", ("embed", "heads")),
+    (r"attention/(query|key|value)/bias", ("heads",)),
+    (r"attention/output/kernel", ("heads", "embed")),
+    (r"attention/output/bias", ("norm",)),
+    (r"feed_forward/intermediate/kernel", ("embed", "mlp")),
+    (r"feed_forward/intermediate/bias", ("mlp",)),
+    (r"feed_forward/output/kernel", ("mlp", "embed")),
+    (r"feed_forward/output/bias", ("norm",)),
+    (r"(pooler/dense|transform)/kernel", ("embed", "norm")),
+    (r"(pooler/dense|transform)/bias", ("norm",)),
+    (r"masked_language_model/decoder", ("vocab", "embed")),
+    (r"masked_language_model/bias", ("vocab",)),
+    (r"next_sentence/dense/kernel", ("embed", "class")),
+    (r"next_sentence/dense/bias", ("class",)),
+)
+DIMENSIONS = ("batch", *dict.fromkeys(d for _, dims in PARAMETER_DIMENSIONS for d in dims))
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Devices along each axis; one axis may be -1: all that remain.
+
+    Attributes:
+        data: copies of the model, each with rows of its own.
+        fsdp: like data, with parameters and optimizer state cut over it.
+        tensor: parts of each layer's heads, feed-forward and vocabulary.
+    """
+
+    data: int
+    fsdp: int
+    tensor: int
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """A mesh, and for each logical dimension the mesh axes it is cut over.
+
+    Raises:
+        ConfigError: a rule names an unknown dimension or axis, or misses a dimension.
+    """
+
+    mesh: Mesh
+    rules: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        for name, axes in self.rules.items():
+            if name not in DIMENSIONS:
+                raise ConfigError(
+                    f"config.rules.{name}: no such dimension; known are {', '.join(DIMENSIONS)}"
+                )
+            for axis in axes:
+                if axis not in self.mesh.axis_names:
+                    raise ConfigError(
+                        f"config.rules.{name}: no mesh axis {axis!r}; "
+                        f"known are {', '.join(self.mesh.axis_names)}"
+                    )
+        for name in DIMENSIONS:
+            if name not in self.rules:
+                raise ConfigError(f"config.rules.{name}: missing; () leaves a dimension whole")
+
+    @property
+    def replicated(self) -> NamedSharding:
+        """The whole array on every device."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    @property
+    def batch(self) -> NamedSharding:
+        """Rows cut over the axes of the batch."""
+        return NamedSharding(self.mesh, PartitionSpec(self.rules["batch"]))
+
+    @property
+    def batch_devices(self) -> int:
+        """Number of parts that the rows of a batch are cut into."""
+        return self._parts(self.rules["batch"])
+
+    def of_state(self, shapes: Any) -> Any:
+        """Give each leaf of a state its sharding: parameters and what ends in their paths.
+
+        Args:
+            shapes: a pytree of `jax.ShapeDtypeStruct`.
+
+        Raises:
+            ConfigError: a dimension is not a multiple of the devices it is cut over, or one
+                axis is used for two dimensions of the same array.
+        """
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: self._of_leaf(path_of(path), leaf.shape), shapes
+        )
+
+    def _of_leaf(self, path: str, shape: tuple[int, ...]) -> NamedSharding:
+        names = dimensions_of(path)
+        if names is None or len(names) != len(shape):
+            return self.replicated
+        axes = [self.rules[name] for name in names]
+        used = [axis for group in axes for axis in group if self.mesh.shape[axis] > 1]
+        if len(used) != len(set(used)):
+            raise ConfigError(
+                f"config.rules: {path} has dimensions {names} on axes {axes}: an axis is used twice"
+            )
+        for name, size, group in zip(names, shape, axes, strict=True):
+            parts = self._parts(group)
+            if size % parts:
+                hint = (
+                    f"; pad it: --config.model.vocab_size={-(-size // parts) * parts}"
+                    if name == "vocab"
+                    else ""
+                )
+                raise ConfigError(
+                    f"config.mesh: {path} has {size} along {name!r}, which {parts} devices "
+                    f"({'x'.join(group)}) do not divide{hint}"
+                )
+        return NamedSharding(self.mesh, PartitionSpec(*(group or None for group in axes)))
+
+    def _parts(self, axes: tuple[str, ...]) -> int:
+        parts = 1
+        for axis in axes:
+            parts *= self.mesh.shape[axis]
+        return parts
+
+
+def dimensions_of(path: str) -> tuple[str, ...] | None:
+    """Name the dimensions of the parameter that a path ends in, or None if it ends in none."""
+    for pattern, names in PARAMETER_DIMENSIONS:
+        if re.search(f"(^|[/_]){pattern}$", path):
+            return names
+    return None
+
+
+def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
+    """Arrange devices in a mesh; -1 takes all that remain.
+
+    Raises:
+        ConfigError: the axes do not multiply to the number of devices.
+    """
+    available = devices or jax.devices()
+    sizes = [config.data, config.fsdp, config.tensor]
+    if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
+        raise ConfigError(f"config.mesh: {config}: sizes are at least 1, and one of them may be -1")
+    known = 1
+    for size in sizes:
+        known *= size if size > 0 else 1
+    if -1 in sizes and len(available) % known == 0:
+        sizes[sizes.index(-1)] = len(available) // known
+        known = len(available)
+    if known != len(available):
+        raise ConfigError(
+            f"config.mesh: data x fsdp x tensor = {' x '.join(map(str, sizes))} does not give "
+            f"the {len(available)} devices there are"
+        )
+    # Linen's layers take no output shardings, so XLA's propagation has to find those: Auto axes.
+    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * 3, devices=available)

@@ -1,0 +1,100 @@
+"""One training step, and one evaluation step, for any objective."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Key
+
+from bert_jax.objectives.objective import Metrics, Objective, Ratio
+from bert_jax.training.state import TrainState
+
+TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+EvalStep = Callable[[Any, Any, Array], Metrics]
+
+
+def make_train_step(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    *,
+    accumulation: int = 1,
+) -> TrainStep:
+    """Build (state, batch) -> (state, metrics), a pure function to be jitted.
+
+    Masks are drawn for the whole batch from (key, step); the batch is then cut into
+    `accumulation` parts whose gradients are added, each weighted by the whole batch's
+    denominators, so the update is that of the whole batch whatever the number of parts.
+    A step whose gradients are not finite changes nothing but the step number, and says so in
+    `skipped`.
+    """
+
+    def train_step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(state.key, state.step)
+        examples_key, dropout_key = jax.random.split(key)
+        examples = objective.examples(batch, examples_key)
+        weights = objective.weights(examples)
+        gradient = jax.grad(objective.loss, has_aux=True)
+
+        if accumulation == 1:
+            gradients, metrics = gradient(state.params, examples, weights, dropout_key)
+        else:
+            gradients, metrics = _accumulate(
+                lambda part, i: gradient(
+                    state.params, part, weights, jax.random.fold_in(dropout_key, i)
+                ),
+                examples,
+                accumulation,
+            )
+        norm = optax.global_norm(gradients)
+        finite = jnp.isfinite(norm)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+
+        def keep(new: Array, old: Array) -> Array:
+            return jnp.where(finite, new, old)
+
+        one = jnp.ones(())
+        metrics |= {"grad_norm": Ratio(norm, one), "skipped": Ratio(1.0 - finite, one)}
+        return TrainState(
+            step=state.step + 1,
+            params=jax.tree.map(keep, params, state.params),
+            opt_state=jax.tree.map(keep, opt_state, state.opt_state),
+            key=state.key,
+        ), metrics
+
+    return train_step
+
+
+def make_eval_step(objective: Objective) -> EvalStep:
+    """Build (params, batch, key) -> metrics: no dropout, masks from the key alone."""
+
+    def eval_step(params: Any, batch: Any, key: Key[Array, ""]) -> Metrics:
+        examples = objective.examples(batch, key)
+        _, metrics = objective.loss(params, examples, objective.weights(examples), None)
+        return metrics
+
+    return eval_step
+
+
+def _accumulate(
+    gradient: Callable[[Any, Array], tuple[Any, Metrics]], examples: Any, parts: int
+) -> tuple[Any, Metrics]:
+    """Sum gradients and metrics over parts of a batch, one part in memory at a time."""
+
+    def cut(x: Array) -> Array:
+        # Row i goes to part i % parts: each device's rows then spread evenly over the parts and
+        # none has to move.
+        return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    cut_examples = jax.tree.map(cut, examples)
+    first = jax.tree.map(lambda x: x[0], cut_examples)
+    shapes = jax.eval_shape(gradient, first, jnp.zeros((), jnp.int32))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    def add(total: Any, part: tuple[Any, Array]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, gradient(*part)), None
+
+    total, _ = jax.lax.scan(add, zeros, (cut_examples, jnp.arange(parts)))
+    return total

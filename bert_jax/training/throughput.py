@@ -1,0 +1,38 @@
+"""How much arithmetic a step is, and how much a device could do."""
+
+import jax
+
+from bert_jax.model.config import BertConfig
+from bert_jax.training.phases import Phase
+
+# Dense bfloat16 peak of one device in FLOP/s, from the makers' data sheets.
+PEAK_FLOPS = {
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5": 459e12,
+    "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12,
+    "NVIDIA A100": 312e12,
+    "NVIDIA H100": 989e12,
+    "NVIDIA H200": 989e12,
+}
+
+
+def flops_per_step(config: BertConfig, phase: Phase) -> float:
+    """Count the floating-point operations of the model's products in one step.
+
+    Two for each multiply-add, the backward pass twice the forward one; padding counts, what is
+    recomputed does not, nor does anything elementwise.
+    """
+    width, wide = config.hidden_size, config.intermediate_size
+    length, predictions = phase.max_seq_length, phase.max_predictions
+    layer = 2 * (4 * width**2 + 2 * width * wide) + 4 * length * width  # a token
+    head = 2 * (width**2 + width * config.vocab_size)  # a prediction
+    row = length * layer * config.num_hidden_layers + predictions * head + 2 * width**2
+    return 3.0 * phase.batch_size * row
+
+
+def peak_flops(device: jax.Device) -> float | None:
+    """Look up the device's bfloat16 peak in FLOP/s; None where it is not known."""
+    kinds = [kind for kind in PEAK_FLOPS if device.device_kind.startswith(kind)]
+    return PEAK_FLOPS[max(kinds, key=len)] if kinds else None

@@ -1,0 +1,56 @@
+"""The folder a run lives in: a lock, and files that are whole or not there."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bert_jax.errors import ConfigError, WorkdirInUse
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Make a folder and hold it; the lock goes with the process, however that ends.
+
+    Raises:
+        WorkdirInUse: another process holds it.
+        ConfigError: the path is not a folder and cannot become one.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigError(f"--workdir={workdir}: there is a file in its place") from error
+    except PermissionError as error:
+        raise ConfigError(f"--workdir={workdir}: {error.strerror}") from error
+    with open(workdir / "lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "?"
+            raise WorkdirInUse(
+                f"{workdir} is in use by process {holder}; wait for it, stop it, or choose "
+                "another --workdir"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file whole: under another name first, then renamed."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole: under another name first, then renamed."""
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

@@ -1,0 +1,125 @@
+"""Pretrain BERT: masked language modelling and next sentence prediction.
+
+    python -m bert_jax.pretrain --config=configs/pretrain.py:base,gpu \
+        --config.data.path=DIR --workdir=runs/base
+
+Behind the colon: a size (tiny, mini, small, medium, base, large; base by default), then the kind of
+accelerator (cpu, gpu, tpu; by default what JAX finds). Either may be left out.
+
+The numbers are those of the paper's recipe for sequences of 128: 1M steps of 256 sequences,
+AdamW at 1e-4 with 10k steps of warm-up, dropout 0.1. `configs/bert.py` adds its second
+phase. Hardware and scores at full size: not yet run.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+from bert_jax.model.config import SIZES
+from configs import prepare
+
+ACCELERATORS = ("cpu", "gpu", "tpu")
+
+
+def get_config(arguments: str = "") -> ConfigDict:
+    """Make the config of a size on an accelerator: "large,tpu", "mini", "cpu" or ""."""
+    size, accelerator = _parse(arguments)
+    on_accelerator = accelerator in ("gpu", "tpu")
+    config = ConfigDict()
+
+    config.seed = 0  # of parameters, pairs, masks and dropout; batches depend on it and the step
+    config.init_from = config_dict.placeholder(str)  # run folder whose parameters to begin with
+    config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of the factors of products
+    config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # compile one layer
+    config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again
+
+    config.data = ConfigDict()
+    config.data.path = "builtin"  # prepared folder, or text to prepare: pattern, tfds:NAME, builtin
+
+    config.prepare = prepare.get_config()  # how text is prepared when data.path is text
+    del config.prepare.input, config.prepare.output
+
+    config.model = ConfigDict(SIZES[size])
+    config.model.vocab_size = config_dict.placeholder(int)  # by default the tokenizer's
+    config.model.hidden_act = "gelu"  # gelu (exact), gelu_new (tanh), relu, silu
+    config.model.hidden_dropout_prob = 0.1  # after embeddings and before each residual sum
+    config.model.attention_probs_dropout_prob = 0.1
+    config.model.max_position_embeddings = 512  # longest sequence the model can ever take
+    config.model.type_vocab_size = 2  # segments: A and B
+    config.model.initializer_range = 0.02  # standard deviation, cut at two of them
+    config.model.layer_norm_eps = 1e-12
+    config.model.normalization = "post"  # LayerNorm after the residual (BERT) or before the block
+    config.model.tie_word_embeddings = True  # output scores from the token embeddings
+
+    config.pairs = ConfigDict()
+    config.pairs.next_sentence = True  # False: rows of one segment, no NSP loss
+    config.pairs.random_next_probability = 0.5
+    config.pairs.short_sequence_probability = 0.1  # of a shorter target length
+
+    config.masking = ConfigDict()
+    config.masking.rate = 0.15  # share of tokens predicted
+    config.masking.mask_share = 0.8  # of those: replaced by [MASK]
+    config.masking.random_share = 0.1  # replaced by a random token; the rest stays as it is
+    config.masking.evaluation_rate = 0.15  # the same for all runs, so that they can be compared
+
+    config.optimizer = ConfigDict()
+    config.optimizer.name = "bert_adamw"  # bert_adamw (no bias correction), adamw, lamb
+    config.optimizer.learning_rate = 1e-4  # at the end of warm-up
+    config.optimizer.warmup_steps = 10_000
+    config.optimizer.schedule = "linear"  # linear, cosine, constant
+    config.optimizer.end_learning_rate = 0.0  # at the last step
+    config.optimizer.beta1 = 0.9
+    config.optimizer.beta2 = 0.999
+    config.optimizer.epsilon = 1e-6
+    config.optimizer.weight_decay = 0.01
+    config.optimizer.no_decay = ("/bias$", "layer_norm/scale$")  # searched in parameter paths
+    config.optimizer.clip_norm = 1.0  # global norm of gradients; 0: no clipping
+
+    config.train = ConfigDict()
+    config.train.steps = 1_000_000
+    config.train.batch_size = 256  # sequences, over all devices
+    config.train.max_seq_length = 128  # tokens
+    config.train.max_predictions = 20  # masked tokens a sequence at most
+    config.train.gradient_accumulation = 1  # parts that a batch is computed in
+    config.train.log_every = 100  # steps
+    config.train.eval_every = 5_000  # steps
+    config.train.eval_sequences = 4_096  # held-out rows, the same each time
+    config.train.samples = 8  # held-out sentences whose [MASK]s are shown in the report
+    config.train.checkpoint_every = 5_000  # steps
+    config.train.keep_checkpoints = 2  # the newest
+    config.train.skipped_steps_limit = 20  # not finite in a row, then the run stops with code 6
+
+    config.phases = ConfigDict()  # later phases by name; see configs/bert.py
+
+    config.mesh = ConfigDict()  # devices along each axis; -1: all that remain
+    config.mesh.data = -1
+    config.mesh.fsdp = 1
+    config.mesh.tensor = 1
+
+    config.rules = ConfigDict()  # mesh axes that each dimension is cut over; (): kept whole
+    config.rules.batch = ("data", "fsdp")
+    config.rules.vocab = ("tensor",)
+    config.rules.embed = ("fsdp",)
+    config.rules.heads = ("tensor",)
+    config.rules.mlp = ("tensor",)
+    config.rules.position = ()
+    config.rules.norm = ()
+    config.rules["class"] = ()
+    return config
+
+
+def _parse(arguments: str) -> tuple[str, str]:
+    size, accelerator = "base", None
+    for word in filter(None, arguments.split(",")):
+        if word in SIZES:
+            size = word
+        elif word in ACCELERATORS:
+            accelerator = word
+        else:
+            known = ", ".join((*SIZES, *ACCELERATORS))
+            raise ValueError(f"{word!r} is neither a size nor an accelerator: {known}")
+    return size, accelerator or _found()
+
+
+def _found() -> str:
+    import jax
+
+    return jax.default_backend()
