@@ -107,3 +107,31 @@ def _as_dict(counts: np.ndarray, edges: tuple[int, ...], unit: str) -> dict[str,
 
 def _tallies(tallies: dict[str, Tally]) -> dict[str, Any]:
     return {what: {"count": tally.count, "first": tally.first} for what, tally in tallies.items()}
+
+
+def find_warnings(summary: dict[str, Any], validation_share: float) -> list[str]:
+    """Return what the user should know before training on this."""
+    found = []
+    if summary["documents"] == 1:
+        found.append(
+            "the whole corpus is one document: next sentence prediction needs two; see "
+            "--config.document_separator, or train without it"
+        )
+    elif summary["sentences_per_document"] < 2:
+        found.append(
+            f"{summary['sentences_per_document']:.1f} sentences a document: every next sentence "
+            "label would be random; is there a blank line after every sentence?"
+        )
+    if validation_share and "validation" not in summary["splits"]:
+        found.append("fewer than four documents: nothing is held out for validation")
+    for what, tally in summary["changed"].items():
+        if "UTF-8" in what:
+            found.append(f"{tally['first']}: {what}: {tally['count']}")
+    for reason, tally in summary["skipped"].items():
+        found.append(f"{tally['first']}: skipped: {reason}; {tally['count']} such documents")
+    if summary["unknown_share"] > 0.02:
+        found.append(
+            f"{summary['unknown_share']:.1%} of the tokens are [UNK]: the vocabulary does not "
+            "fit this text"
+        )
+    return found

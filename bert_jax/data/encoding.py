@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bert_jax.data.documents import Document
 from bert_jax.data.sentences import cut_long, detect_language, split_sentences
-from bert_jax.data.text import Document
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
 
 _GROUP_CHARACTERS = 256_000

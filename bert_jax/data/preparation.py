@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy as np
 from absl import logging
 
 from bert_jax.data import holdout
-from bert_jax.data.corpus_statistics import Statistics
+from bert_jax.data.corpus_statistics import Statistics, find_warnings
 from bert_jax.data.encoding import Encoded, encode_group, group_documents
 from bert_jax.data.lines import ReadReport
+from bert_jax.data.preparation_config import PrepareConfig, TokenizerConfig
 from bert_jax.data.progress import Progress, print_summary
 from bert_jax.data.sampling import sample_text
 from bert_jax.data.sentences import check_language
@@ -30,65 +31,9 @@ from bert_jax.data.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from bert_jax.data.workers import Workers
 from bert_jax.errors import ConfigError, DataError
 
+__all__ = ["PrepareConfig", "TokenizerConfig", "prepare"]
 _SMALL = 4_000_000  # bytes of text that are done before other processes would have started
 _MOST_HELD_TOKENS = 64_000_000  # kept in memory until their split is known
-
-
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """A tokenizer to load, or how to train one."""
-
-    path: str  # folder, vocab.txt or .model; '' trains one
-    kind: str  # 'wordpiece' or 'sentencepiece', if trained
-    vocab_size: int  # pieces, if trained
-    lower_case: bool | None  # None: as the given vocabulary is; a trained one is lower-cased
-    model_type: str  # 'unigram' or 'bpe', if a SentencePiece model is trained
-    training_megabytes: float  # millions of characters to train on
-    alphabet_share: float  # most of a WordPiece vocabulary that single characters take
-
-    def __post_init__(self) -> None:
-        _require("tokenizer.kind", self.kind, self.kind in ("wordpiece", "sentencepiece"))
-        _require("tokenizer.model_type", self.model_type, self.model_type in ("unigram", "bpe"))
-        _require("tokenizer.vocab_size", self.vocab_size, 8 <= self.vocab_size < 2**31)
-        _require(
-            "tokenizer.training_megabytes", self.training_megabytes, self.training_megabytes > 0
-        )
-        _require("tokenizer.alphabet_share", self.alphabet_share, 0 < self.alphabet_share <= 1)
-
-
-@dataclass(frozen=True)
-class PrepareConfig:
-    """Everything that decides the bytes of a prepared corpus."""
-
-    input: str
-    format: str
-    text_field: str
-    document_separator: str
-    language: str
-    tokenizer: TokenizerConfig
-    validation_share: float
-    seed: int
-    shard_tokens: int
-    max_sentence_characters: int
-    max_document_characters: int
-
-    def __post_init__(self) -> None:
-        _require("validation_share", self.validation_share, 0 <= self.validation_share <= 0.5)
-        _require("seed", self.seed, 0 <= self.seed < 2**63)
-        _require("shard_tokens", self.shard_tokens, 0 < self.shard_tokens < 2**31)
-        most = self.max_sentence_characters
-        _require("max_sentence_characters", most, most > 0)
-        # Offsets are 32 bits, and a shard holds one document more than its size.
-        _require(
-            "max_document_characters",
-            self.max_document_characters,
-            0 < self.max_document_characters <= 2**30,
-        )
-
-
-def _require(name: str, value: Any, holds: bool) -> None:
-    if not holds:
-        raise ValueError(f"{name}: {value!r} is not possible; see the comment in the config file")
 
 
 def prepare(
@@ -109,6 +54,7 @@ def prepare(
     """
     if workers < 0:
         raise ConfigError(f"config.workers: got {workers}, wants 0 (one a core) or more")
+    output = output if output.name not in ("", "..") else output.resolve()
     check_language(config.language)
     source = open_source(
         config.input,
@@ -208,7 +154,7 @@ class _Run:
         if not splits["validation"]["documents"]:
             del splits["validation"]
         summary = statistics.summary(report, splits, unknown)
-        summary["warnings"] = _warnings(config, summary)
+        summary["warnings"] = find_warnings(summary, config.validation_share)
         for warning in summary["warnings"]:
             logging.warning("%s", warning)
         return splits, summary
@@ -352,31 +298,3 @@ def _no_text(config: PrepareConfig, report: ReadReport) -> DataError:
         for what, tally in (report.skipped | report.skipped_files).items()
     ]
     return DataError(f"{config.input}: no text in it ({'; '.join(reasons) or 'nothing was read'})")
-
-
-def _warnings(config: PrepareConfig, summary: dict[str, Any]) -> list[str]:
-    """Return what the user should know before training on this."""
-    found = []
-    if summary["documents"] == 1:
-        found.append(
-            "the whole corpus is one document: next sentence prediction needs two; see "
-            "--config.document_separator, or train without it"
-        )
-    elif summary["sentences_per_document"] < 2:
-        found.append(
-            f"{summary['sentences_per_document']:.1f} sentences a document: every next sentence "
-            "label would be random; is there a blank line after every sentence?"
-        )
-    if config.validation_share and "validation" not in summary["splits"]:
-        found.append("fewer than four documents: nothing is held out for validation")
-    for what, tally in summary["changed"].items():
-        if "UTF-8" in what:
-            found.append(f"{tally['first']}: {what}: {tally['count']}")
-    for reason, tally in summary["skipped"].items():
-        found.append(f"{tally['first']}: skipped: {reason}; {tally['count']} such documents")
-    if summary["unknown_share"] > 0.02:
-        found.append(
-            f"{summary['unknown_share']:.1%} of the tokens are [UNK]: the vocabulary does not "
-            "fit this text"
-        )
-    return found

@@ -64,13 +64,10 @@ def print_summary(corpus: Corpus) -> None:
     """Print what was prepared."""
     statistics = corpus.statistics
     print(f"{corpus.directory}:")
-    rows = [("", "documents", "sentences", "tokens")]
+    print("  " + " " * 12 + "".join(f"{what:>14}" for what in ("documents", "sentences", "tokens")))
     for split in corpus.splits.values():
-        rows.append(
-            (split.name, *(f"{n:,}" for n in (split.documents, split.sentences, split.tokens)))
-        )
-    for row in rows:
-        print("  " + f"{row[0]:<12}" + "".join(f"{cell:>14}" for cell in row[1:]))
+        counts = (split.documents, split.sentences, split.tokens)
+        print(f"  {split.name:<12}" + "".join(f"{count:>14,}" for count in counts))
     tokenizer = corpus.manifest["tokenizer"]
     train = corpus.splits["train"]
     timing = statistics["timing"]

@@ -38,9 +38,9 @@ def detect_language(text: str) -> str:
 
 def split_sentences(paragraph: str, language: str) -> list[str]:
     """Return the sentences of a paragraph without the blanks around them, in order."""
-    import sentencex
+    from sentencex import segment  # type: ignore[attr-defined]
 
-    sentences = (sentence.strip() for sentence in sentencex.segment(language, paragraph))
+    sentences = (sentence.strip() for sentence in segment(language, paragraph))
     return [sentence for sentence in sentences if sentence]
 
 

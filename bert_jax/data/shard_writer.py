@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bert_jax.data.shards import FORMAT_VERSION, MANIFEST, TIMING, file_sha256
-from bert_jax.errors import DiskError, WorkdirInUse
+from bert_jax.errors import DataError, DiskError, WorkdirInUse
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
@@ -106,7 +107,10 @@ class ShardWriter:
             "documents": _offsets(buffer.document_parts).astype(np.uint32),
         }
         for what, array in arrays.items():
-            np.save(self._directory / f"{name}.{what}.npy", array, allow_pickle=False)
+            # Not np.save to the file itself: on a full disk that raises an error without errno.
+            content = io.BytesIO()
+            np.save(content, array, allow_pickle=False)
+            (self._directory / f"{name}.{what}.npy").write_bytes(content.getbuffer())
         self._shards.append(
             {
                 "name": name,
@@ -164,7 +168,9 @@ def staged(output: Path) -> Iterator[Path]:
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if os.fstat(lock.fileno()).st_ino != lock_path.stat().st_ino:
+                raise FileNotFoundError  # its owner has just removed it
+        except (BlockingIOError, FileNotFoundError):
             raise WorkdirInUse(
                 f"{output}: another process is preparing it; wait or choose another --config.output"
             ) from None
@@ -177,7 +183,9 @@ def staged(output: Path) -> Iterator[Path]:
             partial.rename(output)
             _sync(output.parent)
         except OSError as error:
-            if error.errno in _DISK_ERRORS or isinstance(error, PermissionError | FileExistsError):
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise DataError(f"{output}: files appeared there meanwhile; nothing kept") from None
+            if error.errno in _DISK_ERRORS or isinstance(error, PermissionError):
                 raise _explain(error, output) from None
             raise
         finally:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.gradients import add_bias
 from bert_jax.model.layers import Dense, LayerNorm, activation, initializer
 from bert_jax.model.precision import product
 
@@ -37,7 +38,8 @@ class MaskedLanguageModelHead(nn.Module):
         if not config.tie_word_embeddings:
             token_table = self.param("decoder", initializer(config), token_table.shape)
         bias = self.param("bias", nn.initializers.zeros, (config.vocab_size,))
-        return product("bpd,vd->bpv", hidden, token_table, self.execution.compute_dtype) + bias
+        scores = product("bpd,vd->bpv", hidden, token_table, self.execution.compute_dtype)
+        return add_bias(scores, bias)
 
 
 class NextSentenceHead(nn.Module):

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.gradients import add_bias, gelu, layer_norm
 from bert_jax.model.precision import product
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu": gelu,
     "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
     "relu": jax.nn.relu,
     "silu": jax.nn.silu,
@@ -42,8 +43,8 @@ class Dense(nn.Module):
         # A single leading dimension means a head over B rows: small, and its weight gradient
         # contracts the one leading dimension, a form that XLA's bf16 path on CPUs cannot run.
         if x.ndim == 2:
-            return product("bd,df->bf", x, kernel, "float32") + bias
-        return product("btd,df->btf", x, kernel, self.execution.compute_dtype) + bias
+            return add_bias(product("bd,df->bf", x, kernel, "float32"), bias)
+        return add_bias(product("btd,df->btf", x, kernel, self.execution.compute_dtype), bias)
 
 
 class LayerNorm(nn.Module):
@@ -55,9 +56,7 @@ class LayerNorm(nn.Module):
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        centered = x - jnp.mean(x, axis=-1, keepdims=True)
-        variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
-        return centered * jax.lax.rsqrt(variance + self.config.layer_norm_eps) * scale + bias
+        return layer_norm(x, scale, bias, self.config.layer_norm_eps)
 
 
 class Embedding(nn.Module):

@@ -1,7 +1,6 @@
 """A run folder as one page that a person wants to look at."""
 
 import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -23,19 +22,11 @@ def write_report(workdir: Path) -> Path:
     run = read_run(Path(workdir))
     html = render(run, datetime.now().astimezone())
     target = Path(workdir) / "report.html"
-    handle, name = tempfile.mkstemp(dir=workdir, prefix=".report-", suffix=".html")
-    temporary = Path(name)
+    temporary = target.with_name(f".report.{os.getpid()}.html")
     try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark.
+        temporary.write_text(html, encoding="utf-8", errors="replace")
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     return target
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

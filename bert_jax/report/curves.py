@@ -31,29 +31,38 @@ def curves(run: Run) -> list[Markup]:
 
 
 def _figure(run: Run, curve: Curve) -> Markup | None:
-    noisy = curve.metric != "learning_rate"
-    lines = [Line(split, run.series(split, curve.metric), noisy) for split in _SPLITS]
+    lines = [Line(split, run.series(split, curve.metric)) for split in _SPLITS]
     lines = [line for line in lines if line.series]
     if not lines:
         return None
     reference = curve.reference(run)
-    scale = "log" if curve.metric == "grad_norm" and _wide(lines[0].series) else curve.scale
+    scale = curve.scale
+    noisy = curve.metric != "learning_rate"
+    if curve.metric == "grad_norm" and _wide(lines[0].series):
+        scale, noisy = "log", False  # a mean would make plateaus out of spikes
     svg = draw_curves(
-        lines,
+        [Line(line.split, line.series, noisy) for line in lines],
         key=curve.metric.replace("_", "-"),
         unit=curve.unit,
         scale=scale,
         description=f"{curve.title} by step",
         reference=reference,
     )
-    legend = None
-    if any(line.split == "validation" for line in lines):
-        keys = [element("span", _SPLITS[line.split], class_=f"key {line.split}") for line in lines]
-        legend = element("span", *keys, class_="legend")
     text = curve.explain(run, reference)
     if scale == "log":
         text += " The scale is logarithmic."
-    return element("figure", element("h3", curve.title, legend), svg, element("figcaption", text))
+    head = element("header", element("h3", curve.title), _legend(lines, reference))
+    return element("figure", head, svg, element("figcaption", text), class_="curve")
+
+
+def _legend(lines: list[Line], reference: Reference | None) -> Markup | None:
+    """Name the lines, in the page and not in the figure: there they would cover each other."""
+    if reference is None and all(line.split == "train" for line in lines):
+        return None
+    keys = [element("span", _SPLITS[line.split], class_=f"key {line.split}") for line in lines]
+    if reference is not None:
+        keys.append(element("span", reference.label, class_="key baseline"))
+    return element("p", *keys, class_="legend")
 
 
 def _wide(series: Series) -> bool:
@@ -119,8 +128,8 @@ def _explain_rate(run: Run, reference: Reference | None) -> str:
     peak = max(series.values)
     top = series.steps[series.values.index(peak)]
     return (
-        f"How large a step the optimizer takes: up to {numbers.plain(peak)} at step {top:,}, "
-        f"now {numbers.plain(series.values[-1])}."
+        f"How large a step the optimizer takes: up to {numbers.plain(peak, 3)} at step {top:,}, "
+        f"now {numbers.plain(series.values[-1], 3)}."
     )
 
 

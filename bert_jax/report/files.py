@@ -38,9 +38,13 @@ def read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
             found.append(value)
         elif number < len(lines):  # what follows the last newline is a write cut short
             damaged.append(number)
-    if damaged:
-        lines_are = "line" if len(damaged) == 1 else f"{len(damaged)} lines, the first"
-        problems.append(f"{path.name}: {lines_are} {damaged[0]} damaged and left out.")
+    if len(damaged) == 1:
+        problems.append(f"{path.name}: line {damaged[0]} is damaged and left out.")
+    elif damaged:
+        problems.append(
+            f"{path.name}: {len(damaged):,} lines are damaged and left out, the first is line "
+            f"{damaged[0]:,}."
+        )
     return found
 
 

@@ -46,9 +46,9 @@ def decimal(value: float | None) -> str:
     return f"{value:.2f}" if size >= 0.1 else f"{value:.2g}"
 
 
-def plain(value: float) -> str:
+def plain(value: float, digits: int = 4) -> str:
     """0.003 -> "0.003", 0.00005 -> "5e-5"."""
-    return re.sub(r"e([+-])0", r"e\1", f"{value:.4g}").replace("e+", "e")
+    return re.sub(r"e([+-])0", r"e\1", f"{value:.{digits}g}").replace("e+", "e")
 
 
 def duration(seconds: float) -> str:

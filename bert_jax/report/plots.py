@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Reference:
-    """A level to compare with, and what to write on it."""
+    """A level to compare with, and its name for the legend."""
 
     value: float
     label: str
@@ -136,7 +136,8 @@ def draw_curves(
             top = max(top, reference.value if reference else 0)
             axes.set_ylim(0, 1.12 * top or 1)
         if reference:
-            _draw_reference(axes, reference, lines)
+            colour = COLOURS["baseline"]
+            axes.axhline(reference.value, color=colour, linewidth=1.4, dashes=(4, 3), zorder=2.5)
         _dress(axes, unit)
         return to_svg(figure, key, description)
 
@@ -174,7 +175,7 @@ def _draw_line(axes: "Axes", line: Line) -> None:
             raw.steps,
             raw.values,
             color=colour,
-            linewidth=2.0,
+            linewidth=2.0 if line.split == "validation" else 1.5,
             marker=marker,
             markersize=size,
             markeredgecolor=COLOURS["card"],
@@ -185,52 +186,6 @@ def _draw_line(axes: "Axes", line: Line) -> None:
     axes.plot(raw.steps, raw.values, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
     mean = thin(smooth(line.series))
     axes.plot(mean.steps, mean.values, color=colour, linewidth=1.8, zorder=3)
-
-
-def _draw_reference(axes: "Axes", reference: Reference, lines: Sequence[Line]) -> None:
-    colour = COLOURS["baseline"]
-    axes.axhline(reference.value, color=colour, linewidth=1.3, dashes=(4, 3), zorder=2.5)
-    right, above = _free_place(axes, reference, lines)
-    axes.annotate(
-        reference.label,
-        xy=(1.0 if right else 0.0, reference.value),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(-2 if right else 2, 5 if above else -5),
-        textcoords="offset points",
-        ha="right" if right else "left",
-        va="bottom" if above else "top",
-        color=colour,
-        zorder=6,
-        bbox={"facecolor": COLOURS["card"], "alpha": 0.7, "linewidth": 0, "pad": 1.5},
-    )
-
-
-def _free_place(axes: "Axes", reference: Reference, lines: Sequence[Line]) -> tuple[bool, bool]:
-    """Find where a label on the reference covers least of the lines: (at the right, above)."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    axes.set_ylim(low, high)
-    points = [
-        ((x - left) / (right - left), (y - reference.value) / (high - low))
-        for line in lines
-        for x, y in zip(*_shown(line), strict=True)
-    ]
-
-    def covered(place: tuple[bool, bool]) -> int:
-        at_right, above = place
-        side = 1 if above else -1
-        edge = reference.value + side * 0.12 * (high - low)
-        if not low <= edge <= high:
-            return len(points) + 1
-        return sum(
-            ((x > 0.45) if at_right else (x < 0.55)) and -0.01 < side * y < 0.12 for x, y in points
-        )
-
-    return min([(True, True), (True, False), (False, True), (False, False)], key=covered)
-
-
-def _shown(line: Line) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    series = thin(smooth(line.series) if line.noisy else line.series)
-    return series.steps, series.values
 
 
 def _dress(axes: "Axes", unit: str) -> None:

@@ -1,11 +1,10 @@
 """What the model offers for each [MASK] of the fixed sentences, as training went on."""
 
-import re
-
 from bert_jax.report.markup import Content, Markup, element
 from bert_jax.report.run import Evaluation, Mask, Run, Sentence
 
 MAX_ROWS = 7
+_MASK = "[MASK]"
 _MAX_SENTENCES = 24
 _GUESSES = 5
 
@@ -36,10 +35,15 @@ def samples(run: Run) -> list[Markup]:
     return cards
 
 
+def _aligned(sentence: Sentence) -> bool:
+    """Tell whether the gaps can be told from a "[MASK]" of the text itself."""
+    return sentence.text.count(_MASK) == len(sentence.masks)
+
+
 def _text(sentence: Sentence) -> Markup:
     """Write the sentence with its answers where the gaps are."""
-    parts = re.split(r"\[MASK\]", sentence.text)
-    if len(parts) != len(sentence.masks) + 1:  # a "[MASK]" of the text itself, or another token
+    parts = sentence.text.split(_MASK)
+    if not _aligned(sentence):
         return element("p", sentence.text, class_="sentence")
     content: list[Content] = [parts[0]]
     for mask, after in zip(sentence.masks, parts[1:], strict=True):
@@ -55,7 +59,7 @@ def _table(sentence: Sentence, place: int, history: list[tuple[int, Sentence]]) 
         if place < len(then.masks)
     ]
     caption = None
-    if len(sentence.masks) > 1:
+    if len(sentence.masks) > 1 or not _aligned(sentence):
         caption = element("caption", "for ", element("b", answer))
     head = None
     if place == 0:

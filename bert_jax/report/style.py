@@ -82,13 +82,18 @@ figure, .sample {
 }
 figure svg { display: block; width: 100%; height: auto; margin: .5rem 0 .2rem;
   font-family: var(--sans); overflow: visible; }
-figure h3 { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; }
+@supports (grid-template-rows: subgrid) {  /* headings, plots and captions of a row align */
+  .curve { display: grid; grid-row: span 3; grid-template-rows: subgrid; row-gap: .1rem; }
+}
+.curve svg { align-self: start; }
 figcaption { color: var(--soft); font-size: .88rem; line-height: 1.45; }
-.legend { font-weight: 400; font-size: .84rem; color: var(--soft); }
-.key + .key { margin-left: .9em; }
+.legend { display: flex; flex-wrap: wrap; gap: 0 1em; font-size: .84rem; color: var(--soft); }
 .key::before { content: ""; display: inline-block; width: 1.2em; height: 3px; border-radius: 2px;
   vertical-align: .22em; margin-right: .4em; background: var(--train); }
 .key.validation::before { background: var(--validation); }
+.key.baseline { color: var(--baseline); }
+.key.baseline::before { height: 2px; background: repeating-linear-gradient(to right,
+  var(--baseline) 0 .3em, transparent .3em .45em); }
 
 table { border-collapse: collapse; font-size: .92rem; line-height: 1.4; }
 th { text-align: left; font-weight: 400; }

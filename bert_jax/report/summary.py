@@ -107,8 +107,9 @@ def _mlm(run: Run) -> str:
     if not share:
         return text + "."
     always = f"always answering “{token}”" if token else "always giving the commonest one"
-    if accuracy < 1.15 * share:
-        return f"{text}, which is no better than {always} ({numbers.percent(share)})."
+    if accuracy < 1.3 * share:
+        better = "no" if accuracy < 1.05 * share else "hardly"
+        return f"{text}, which is {better} better than {always} ({numbers.percent(share)})."
     return f"{text}: {accuracy / share:.1f} times as many as {always} would."
 
 
@@ -180,13 +181,10 @@ def _speed_tile(run: Run) -> Markup | None:
     if not speed:
         return None
     parts = []
-    for name, unit in (
-        ("sequences_per_second", "sequences/s"),
-        ("model_flops_per_second", "FLOP/s"),
-    ):
-        values = run.series("train", name).values
-        if values:
-            parts.append(numbers.short(median(values)) + unit)
+    if values := run.series("train", "sequences_per_second").values:
+        parts.append(f"{numbers.count(median(values))} sequences/s")
+    if values := run.series("train", "model_flops_per_second").values:
+        parts.append(f"{numbers.short(median(values))}FLOP/s")
     if values := run.series("train", "peak_share").values:
         parts.append(f"{numbers.percent(median(values))} of the device’s peak")
     # The median: the first step compiles and a few wait for a checkpoint or an evaluation.

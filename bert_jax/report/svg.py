@@ -43,12 +43,12 @@ def to_svg(figure: "Figure", key: str, description: str) -> Markup:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     # A style sheet inside would apply to the whole page.
     body = re.sub(r'<style type="text/css">.*?</style>', "", body, flags=re.DOTALL)
-    # Only what is referred to keeps its name, and a name belongs to one figure.
+    # Only what is referred to keeps its name, which the salt has made this figure's own.
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda m: m.group(0) if m.group(1) in used else "", body)
-    body = re.sub(r'(url\(#|href="#| id=")', rf"\g<1>{key}-", body)
     body = body.replace("xlink:href", "href")
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
     for name, colour in COLOURS.items():
         body = body.replace(colour, f"var(--{name})")
     body = re.sub(r">\s+<", "><", body)

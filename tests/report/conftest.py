@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from bert_jax.report import corpus_section, curves
+from bert_jax.report.markup import Markup, element
+
 STEPS = 1900
 
 
@@ -243,3 +246,14 @@ def _write_corpus(folder: Path) -> None:
 def run_folder(tmp_path: Path) -> Path:
     """Return a finished run's folder with every file there."""
     return write_run(tmp_path / "quickstart")
+
+
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures out, which take most of a page's time."""
+
+    def blank(*_: object, description: str, **__: object) -> Markup:
+        return element("svg", description)
+
+    monkeypatch.setattr(curves, "draw_curves", blank)
+    monkeypatch.setattr(corpus_section, "draw_histogram", blank)

@@ -1,0 +1,43 @@
+"""Installation; tools are set up in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="bert_jax",
+    version="0.1.0",
+    description="Pretrain and fine-tune BERT in JAX, from raw text, on CPU, GPU and TPU",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["bert_jax", "bert_jax.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py>=2.1,<3",
+        "array_record>=0.8,<0.9",  # the files that TFDS reads without TensorFlow
+        "flax>=0.12,<0.13",
+        "importlib_resources>=6,<8",  # TFDS needs it and does not say so
+        "jax>=0.10.2,<0.12",
+        "jaxtyping>=0.3,<0.4",
+        "matplotlib>=3.9,<4",
+        "ml_collections>=1.0,<2",
+        "numpy>=2,<3",
+        "optax>=0.2.8,<0.3",
+        "orbax-checkpoint>=0.12,<0.13",
+        "sentencepiece>=0.2,<0.3",
+        "sentencex>=1.0,<2",
+        "tensorboardX>=2.6,<3",
+        "tensorflow-datasets>=4.9.10,<4.10",
+        "tokenizers>=0.22,<0.24",
+        "tqdm>=4.66,<5",
+    ],
+    extras_require={
+        "test": [
+            "beartype>=0.20,<1",
+            "pyright>=1.1.400,<2",
+            "pytest>=9,<10",
+            "pytest-xdist>=3.6,<4",
+            "ruff>=0.15,<0.18",
+        ],
+    },
+)
