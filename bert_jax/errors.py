@@ -2,7 +2,7 @@
 
 
 class BertJaxError(Exception):
-    """An error whose text names the file, line or field, what it got, what it wanted and what to do."""
+    """An error whose text names the place, what it got, what it wanted and what to do."""
 
     exit_code = 1
 

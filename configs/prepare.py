@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     config.tokenizer.vocab_size = 8192  # pieces, specials included, if trained
     config.tokenizer.lower_case = placeholder(bool)  # None: as given, True if trained
     config.tokenizer.model_type = "unigram"  # 'unigram' or 'bpe', of sentencepiece
-    config.tokenizer.training_megabytes = 10.0  # millions of characters; more past 16k pieces
+    config.tokenizer.training_megabytes = 5.0  # millions of characters; more past 16k pieces
     config.tokenizer.alphabet_share = 0.75  # in (0, 1]; most that single characters take
 
     config.validation_share = 0.02  # of the documents, in [0, 0.5]; 0 holds out nothing

@@ -137,7 +137,7 @@ def _refuse_binary(path: Path, block: bytes) -> None:
     start = block[:8192]
     if start.startswith(_UTF16):
         raise DataError(f"{path}: is not UTF-8 text (it is UTF-16); convert it, e.g. with iconv")
-    if start.count(0) > 0.01 * len(start):
+    if start.count(0) > max(8, 0.01 * len(start)):  # a few in a small file are dirt
         raise DataError(
             f"{path}: looks like a binary file ({start.count(0)} NUL bytes in its start)"
         )

@@ -198,40 +198,47 @@ class _Run:
 def _assign(
     groups: Iterator[Encoded], share: float, seed: int
 ) -> Iterator[tuple[Encoded, np.ndarray]]:
-    """Yield each group with a mask of its documents that are held out."""
-    held: list[Encoded] = []
-    documents = tokens = 0
-    block = holdout.first_block(share)
-    assigned = False
+    """Yield each group with a mask of its documents that are held out.
 
-    def assign_held() -> Iterator[tuple[Encoded, np.ndarray]]:
-        used = [group.document_lengths > 0 for group in held]
-        chosen = holdout.choose_first(documents, share, seed)
+    The first groups wait until it is known whether there are more documents than the first block.
+    """
+    waiting: list[Encoded] = []
+    documents = tokens = 0
+    most = max(holdout.first_block(share), holdout.MIN_DOCUMENTS)
+    first: np.ndarray | None = None  # which of the first documents are held out, once known
+
+    def assign(encoded: Encoded, start: int) -> tuple[Encoded, np.ndarray]:
+        assert first is not None
+        used = encoded.document_lengths > 0
+        ordinals = start + np.arange(np.count_nonzero(used))
+        chosen = holdout.choose_later(ordinals, share, seed)
+        early = ordinals < len(first)
+        chosen[early] = first[ordinals[early]]
+        held_out = np.zeros(len(used), bool)
+        held_out[used] = chosen
+        return encoded, held_out
+
+    def assign_waiting() -> Iterator[tuple[Encoded, np.ndarray]]:
         start = 0
-        for group, mask in zip(held, used, strict=True):
-            held_out = np.zeros(len(mask), bool)
-            count = int(mask.sum())
-            held_out[mask] = chosen[start : start + count]
-            start += count
-            yield group, held_out
-        held.clear()
+        for encoded in waiting:
+            yield assign(encoded, start)
+            start += int(np.count_nonzero(encoded.document_lengths))
+        waiting.clear()
 
     for group in groups:
-        used = group.document_lengths > 0
-        if assigned:
-            ordinals = documents + np.cumsum(used) - 1
-            held_out = holdout.choose_later(ordinals, share, seed) & used
-            documents += int(used.sum())
-            yield group, held_out
+        start = documents
+        documents += int(np.count_nonzero(group.document_lengths))
+        if first is not None:
+            yield assign(group, start)
             continue
-        held.append(group)
-        documents += int(used.sum())
+        waiting.append(group)
         tokens += len(group.tokens)
-        if documents >= max(block, holdout.MIN_DOCUMENTS) or tokens > _MOST_HELD_TOKENS:
-            yield from assign_held()
-            assigned = True
-    if not assigned:
-        yield from assign_held()
+        if documents >= most or tokens > _MOST_HELD_TOKENS:
+            first = holdout.choose_first(min(documents, most), share, seed)
+            yield from assign_waiting()
+    if first is None:
+        first = holdout.choose_first(documents, share, seed)
+        yield from assign_waiting()
 
 
 def _write(encoded: Encoded, held_out: np.ndarray, writers: dict[str, ShardWriter]) -> None:

@@ -61,9 +61,7 @@ def pretraining_objective(
             masked.positions,
             key,
         )
-        metrics = masked_language_model(
-            logits.masked_language_model, masked.labels, masked.weights
-        )
+        metrics = masked_language_model(logits.masked_language_model, masked.labels, masked.weights)
         total = metrics["mlm_loss"].numerator / (weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON)
         if with_nsp:
             metrics |= next_sentence(logits.next_sentence, examples.next_sentence_label)

@@ -139,9 +139,7 @@ class Loop:
                 state = self._run_stage(stage, start, state, window)
         return state
 
-    def _run_stage(
-        self, stage: Stage, start: int, state: TrainState, window: Window
-    ) -> TrainState:
+    def _run_stage(self, stage: Stage, start: int, state: TrainState, window: Window) -> TrainState:
         end = self.stages[-1].end
         clock, pending = _Clock(), None
         for step, batch in self._batches(stage, start):

@@ -1,0 +1,86 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*overrides):
+    return [
+        *(sys.executable, "-m", "bert_jax.prepare", "--config=configs/prepare.py"),
+        *(f"--config.{override}" for override in overrides),
+    ]
+
+
+def run(*overrides):
+    return subprocess.run(command(*overrides), cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n\n".join(f"Document {i} is here. It has two sentences." for i in range(9)))
+    return path
+
+
+def test_prepare_writes_a_folder_and_says_what_is_in_it(tmp_path, text):
+    out = tmp_path / "out"
+    done = run(f"input={text}", f"output={out}", "tokenizer.vocab_size=100")
+    assert done.returncode == 0, done.stderr
+    assert "validation" in done.stdout and "--config.format" in done.stdout
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["splits"]["train"]["documents"] == 7
+    again = run(f"input={text}", f"output={out}", "tokenizer.vocab_size=100")
+    assert again.returncode == 0 and "already prepared" in again.stdout
+    other = run(f"input={text}", f"output={out}", "tokenizer.vocab_size=90")
+    assert other.returncode == 2 and other.stderr.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "code", "message"),
+    [
+        (["input=nowhere.txt"], 3, "nowhere.txt: no file matches"),
+        (["input=TEXT", "tokenizer.kind=bytes"], 2, "tokenizer.kind"),
+        (["input=TEXT", "tokenizer.vocabsize=9"], 2, "vocab"),
+        (["input=TEXT", "output="], 2, "config.output"),
+        (["input=TEXT", "tokenizer.path=absent.txt"], 3, "absent.txt"),
+    ],
+)
+def test_errors_are_one_line_and_a_code(tmp_path, text, overrides, code, message):
+    overrides = [override.replace("TEXT", str(text)) for override in overrides]
+    done = run(f"output={tmp_path / 'out'}", *overrides)
+    assert done.returncode == code, done.stderr
+    (line,) = done.stderr.strip().split("\n")
+    assert message in line
+    assert sorted(tmp_path.iterdir()) == [text]
+
+
+def test_a_killed_run_leaves_nothing_under_the_name_and_can_be_repeated(tmp_path):
+    text = tmp_path / "text.txt"
+    line = "Some words are written on this line of the file. And a few more of them.\n"
+    text.write_text((line * 50 + "\n") * 1_200)
+    out = tmp_path / "out"
+    overrides = [f"input={text}", f"output={out}", "tokenizer.vocab_size=100", "workers=2"]
+    process = subprocess.Popen(command(*overrides), cwd=ROOT, stderr=subprocess.DEVNULL)
+    partial = tmp_path / ".out.partial"
+    deadline = time.monotonic() + 60
+    while not (partial / "tokenizer").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = children.read_text().split() if children.exists() else []
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert partial.exists() and not out.exists()
+    while any(os.path.exists(f"/proc/{worker}") for worker in workers):
+        assert time.monotonic() < deadline, "workers outlive their parent"
+        time.sleep(0.05)
+    text.write_text("\n\n".join(f"Document {i} is here." for i in range(9)))
+    assert run(*overrides).returncode == 0
+    assert not partial.exists() and (out / "manifest.json").exists()
