@@ -31,7 +31,6 @@ _MARKUP = (
 )
 _WORD = re.compile(r"(?<![\w.=/\\<({\[-])[A-Za-z]+(?:['-][A-Za-z]+)*(?=[\s.,;:!?)\"']|$)")
 _MARKED = re.compile("[`*[]|::$")
-_END = re.compile(r"[.!?:][\"')]*$")
 _UNWANTED = re.compile(r">>>|[\\|{}^]|[<>=~].*[<>=~]|::|__|https?:|\.\.\.\.|--|:math:|\$")
 _LONGEST = 3_000  # characters; what is longer is a table or a grammar
 
@@ -43,9 +42,9 @@ def docstrings(source: str) -> Iterator[str]:
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """Yield the paragraphs of a docstring that are sentences, each as one line without markup.
+    """Yield the paragraphs of a docstring that are words, each as one line without markup.
 
-    Left out: code, doctests, tables, formulas, headings, lists of names, types and signatures.
+    Left out: code, doctests, tables, formulas, headings, bare lists of types and signatures.
     """
     for lines in _blocks(text):
         paragraph = " ".join(lines)
@@ -84,7 +83,8 @@ def _blocks(text: str) -> Iterator[list[str]]:
             stripped = ""
         elif stripped.startswith((">>>", "... ", "$ ", ".. ")) or not stripped.strip("=-~^*+#_."):
             stripped = ""
-        begins = _ITEM.match(stripped) or _ARGUMENT.match(stripped)
+        item = _ITEM.match(stripped)
+        begins = item or _ARGUMENT.match(stripped)
         # The first line of a docstring follows the quotes, so its depth says nothing.
         moved = bool(block) and i > 1 and depth != indent and not (hanging and depth > indent)
         if not stripped or begins or moved:
@@ -94,8 +94,8 @@ def _blocks(text: str) -> Iterator[list[str]]:
         if not stripped:
             hanging = False
             continue
-        if begins:
-            stripped = stripped[begins.end() :]
+        if item:  # the name of an argument stays: it says what its text is about
+            stripped = stripped[item.end() :]
         if not block:
             indent, hanging = depth, bool(begins)
         elif i == 1:
@@ -106,9 +106,9 @@ def _blocks(text: str) -> Iterator[list[str]]:
 
 
 def _reads_like_english(text: str) -> bool:
-    """Say whether a line is one or more sentences of mostly plain words."""
-    if len(text) < 30 or not text[0].isalpha() or not _END.search(text) or _UNWANTED.search(text):
+    """Say whether a line is mostly plain words."""
+    if len(text) < 20 or not text[0].isalpha() or _UNWANTED.search(text):
         return False
     total = text.count(" ") + 1
     words = _WORD.findall(text)
-    return total >= 6 and len(words) >= 0.75 * total and sum(map(len, words)) >= 0.65 * len(text)
+    return total >= 5 and len(words) >= 0.55 * total and sum(map(len, words)) >= 0.5 * len(text)

@@ -121,12 +121,12 @@ class Checkpoints:
         shutil.rmtree(doomed)
 
 
-def load_params(folder: Path, like: Any = None) -> Any:
+def load_params(folder: Path, like: Any) -> Any:
     """Load only the parameters of the newest checkpoint in a folder of checkpoints.
 
     Args:
         folder: `checkpoints/` of a run.
-        like: shapes and shardings wanted; None takes what is stored, on one device.
+        like: shapes, dtypes and shardings wanted, as `jax.ShapeDtypeStruct`.
 
     Raises:
         CheckpointError: there is none, it is damaged, or it does not fit.
@@ -136,8 +136,7 @@ def load_params(folder: Path, like: Any = None) -> Any:
         raise CheckpointError(f"{folder}: there is no checkpoint")
     newest = folder / f"{steps[-1]:08d}"
     manifest = _verified(newest)
-    if like is not None:
-        _check_fit(newest, manifest["arrays"]["params"], like)
+    _check_fit(newest, manifest["arrays"]["params"], like)
     return ocp.load((newest / "params").absolute(), like)
 
 

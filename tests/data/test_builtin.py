@@ -50,8 +50,8 @@ def test_prose_is_kept_and_code_is_not():
         "The first line of a module is here.",
         "Computes the sum of two numbers, see add for more.",
         "It goes on over two lines here.",
-        "The first number that will be added to the second one here.",
-        "Something with a description that is long.",
+        "a: The first number that will be added to the second one here.",
+        "b (int): Something with a description that is long.",
         "The axis along which everything is summed up.",
     ]
 
