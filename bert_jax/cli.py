@@ -152,7 +152,8 @@ def _explain_config(argv: list[str]) -> None:
     if not Path(file).is_file():
         raise ConfigError(f"--config={path}: there is no file {file} here")
     try:
-        fields = dict(_flatten(ConfigFileFlagParser("config").parse(path)))
+        config = typing.cast(ConfigDict, ConfigFileFlagParser("config").parse(path))
+        fields = dict(_flatten(config))
     except Exception as error:  # a config is the user's own code: anything can come out of it
         cause = error.__cause__ or error
         lines = [line for line in str(cause).splitlines() if line.strip()]

@@ -28,9 +28,7 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.seed = 0  # of parameters, pairs, masks and dropout; batches depend on it and the step
     config.init_from = config_dict.placeholder(str)  # run folder whose parameters to begin with
     config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products
-    config.scan_layers = (
-        on_accelerator and SIZES[size]["num_hidden_layers"] > 8
-    )  # fast to compile
+    config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # fast to compile
     config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again
 
     config.data = ConfigDict()

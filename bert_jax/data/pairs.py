@@ -55,7 +55,7 @@ class Pairs(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> "Pairs":
         """Pick rows."""
-        return Pairs(*(column[rows] for column in self))
+        return Pairs._make(column[rows] for column in self)
 
 
 def special_tokens(sampling: PairSampling) -> int:

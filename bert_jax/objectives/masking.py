@@ -97,7 +97,7 @@ def mask_tokens(
     return Masked(hidden, positions, labels, used.astype(jnp.float32))
 
 
-def prediction_counts(length: int, masking: Masking) -> Int[Array, "T+1"]:
+def prediction_counts(length: int, masking: Masking) -> Int[Array, "{length}+1"]:
     """Tabulate the number of predictions for rows of 0 to `length` tokens.
 
     A table made in Python, since float32 on a device would round some products the other way.

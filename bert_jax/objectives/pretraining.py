@@ -1,6 +1,6 @@
 """Pretraining: masked language model and next sentence prediction together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def pretraining_objective(
     def loss(
         params: Any,
         examples: PretrainingExamples,
-        weights: dict[str, Array],
+        weights: Mapping[str, Array],
         key: Key[Array, ""] | None,
     ) -> tuple[Float[Array, ""], Metrics]:
         masked = examples.masked

@@ -109,7 +109,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         peak = peak_flops(jax.devices()[0])
         loop = Loop(
             stages,
-            rate=lambda step: float(pretraining.plan.rate(step)),
+            rate=lambda step: float(jax.device_get(pretraining.plan.rate(step))),
             intervals=intervals_of(config.train),
             checkpoints=checkpoints,
             records=records,

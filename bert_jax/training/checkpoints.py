@@ -51,8 +51,8 @@ class Checkpoints:
         self._remove_leftovers()
         final, partial = self._folder(step), self.directory / f".{step:08d}.partial"
         rest = {"opt_state": state.opt_state, "step": state.step, "key": state.key}
-        ocp.save((partial / "params").absolute(), state.params)
-        ocp.save((partial / "state").absolute(), rest)
+        ocp.save(str((partial / "params").absolute()), state.params)
+        ocp.save(str((partial / "state").absolute()), rest)
         write_json(partial / "extra.json", extra)
         files = {
             str(path.relative_to(partial)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
@@ -90,8 +90,8 @@ class Checkpoints:
             rest = {"opt_state": like.opt_state, "step": like.step, "key": like.key}
             _check_fit(folder, manifest["arrays"]["params"], like.params)
             _check_fit(folder, manifest["arrays"]["state"], rest)
-            params = ocp.load((folder / "params").absolute(), like.params)
-            rest = ocp.load((folder / "state").absolute(), rest)
+            params = ocp.load(str((folder / "params").absolute()), like.params)
+            rest = ocp.load(str((folder / "state").absolute()), rest)
             extra = json.loads((folder / "extra.json").read_text())
             return TrainState(params=params, **rest), extra
         if steps:
@@ -137,7 +137,7 @@ def load_params(folder: Path, like: Any) -> Any:
     newest = folder / f"{steps[-1]:08d}"
     manifest = _verified(newest)
     _check_fit(newest, manifest["arrays"]["params"], like)
-    return ocp.load((newest / "params").absolute(), like)
+    return ocp.load(str((newest / "params").absolute()), like)
 
 
 def _verified(folder: Path) -> dict[str, Any]:

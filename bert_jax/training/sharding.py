@@ -113,7 +113,7 @@ class Sharding:
         if names is None or len(names) != len(shape):
             return self.replicated
         axes = [self.rules[name] for name in names]
-        used = [axis for group in axes for axis in group if self.mesh.shape[axis] > 1]
+        used = [axis for group in axes for axis in group]
         if len(used) != len(set(used)):
             raise ConfigError(
                 f"config.rules: {path} has dimensions {names} on axes {axes}: an axis is used twice"

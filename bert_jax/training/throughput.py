@@ -1,6 +1,6 @@
 """How much arithmetic a step is, and how much a device could do."""
 
-import jax
+from typing import Any
 
 from bert_jax.model.config import BertConfig
 from bert_jax.training.phases import Phase
@@ -32,7 +32,7 @@ def flops_per_step(config: BertConfig, phase: Phase) -> float:
     return 3.0 * phase.batch_size * row
 
 
-def peak_flops(device: jax.Device) -> float | None:
+def peak_flops(device: Any) -> float | None:
     """Look up the device's bfloat16 peak in FLOP/s; None where it is not known."""
     kinds = [kind for kind in PEAK_FLOPS if device.device_kind.startswith(kind)]
     return PEAK_FLOPS[max(kinds, key=len)] if kinds else None

@@ -1,0 +1,79 @@
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bert_jax.model
+from bert_jax.model.precision import product
+
+# Every product of the model with odd sizes: nothing a tile or a vector divides.
+FORMS = {
+    "btnh,bsnh->bnts": ((3, 5, 3, 7), (3, 9, 3, 7)),
+    "bnts,bsnh->btnh": ((3, 3, 5, 9), (3, 9, 3, 7)),
+    "btd,df->btf": ((3, 5, 33), (33, 17)),
+    "bpd,vd->bpv": ((3, 5, 33), (61, 33)),
+    "bd,df->bf": ((3, 33), (33, 17)),
+}
+IN_BFLOAT16 = [form for form in FORMS if form != "bd,df->bf"]  # always float32: see Dense
+
+
+@pytest.fixture(params=FORMS)
+def form(request):
+    return request.param
+
+
+def factors(form):
+    keys = jax.random.split(jax.random.key(len(form)), 3)
+    x, y = (jax.random.normal(k, s) for k, s in zip(keys[:2], FORMS[form], strict=True))
+    cotangent = jax.random.normal(keys[2], jnp.einsum(form, x, y).shape)
+    return x, y, cotangent
+
+
+def value_and_gradients(form, dtype):
+    def run(x, y, cotangent):
+        value, pull = jax.vjp(lambda x, y: product(form, x, y, dtype), x, y)
+        return value, *pull(cotangent)
+
+    return jax.jit(run)(*factors(form))
+
+
+def plain(form, x, y, cotangent):
+    value, pull = jax.vjp(lambda x, y: jnp.einsum(form, x, y), x, y)
+    return value, *pull(cotangent)
+
+
+def rounded(x):
+    return x.astype(jnp.bfloat16).astype(jnp.float32)
+
+
+def test_every_product_of_the_model_is_tested_here():
+    sources = Path(bert_jax.model.__file__).parent.glob("*.py")
+    found = {m for p in sources for m in re.findall(r'product\("([^"]+)"', p.read_text())}
+    assert found == set(FORMS)
+
+
+def test_a_float32_product_has_the_values_and_gradients_of_einsum(form):
+    for found, expected in zip(
+        value_and_gradients(form, "float32"), plain(form, *factors(form)), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", IN_BFLOAT16)
+def test_a_bfloat16_product_rounds_its_factors_and_nothing_else(form):
+    # Products of two bfloat16 numbers are exact in float32, so only the order of sums differs.
+    expected = plain(form, *(rounded(x) for x in factors(form)))
+    for found, wanted in zip(value_and_gradients(form, "bfloat16"), expected, strict=True):
+        assert found.dtype == jnp.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", IN_BFLOAT16)
+def test_a_bfloat16_product_is_near_the_float32_product(form):
+    expected = plain(form, *factors(form))
+    for found, wanted in zip(value_and_gradients(form, "bfloat16"), expected, strict=True):
+        error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+        assert 1e-4 < error < 2**-8  # it was rounded, by half a unit of 8 bits at the most

@@ -1,0 +1,36 @@
+"""The note about the plateau at the unigram entropy."""
+
+import pytest
+
+from bert_jax.training.hints import PlateauHint
+
+ENTROPY = 6.0
+
+
+def hint(pre_normalized=False):
+    return PlateauHint(ENTROPY, after_step=100, pre_normalized=pre_normalized)
+
+
+def test_a_model_at_the_entropy_is_told_so():
+    (note,) = hint()(100, {"mlm_loss": 5.95})
+    assert "(5.95)" in note and "(6.00)" in note and "learning rate" in note
+
+
+def test_it_is_not_said_before_its_time():
+    assert hint()(99, {"mlm_loss": 9.0}) == []
+
+
+def test_a_model_below_the_entropy_is_left_alone():
+    assert hint()(100, {"mlm_loss": 5.8}) == []
+
+
+def test_it_is_said_once_while_the_steps_have_not_doubled():
+    told = hint()
+    notes = {step: told(step, {"mlm_loss": 6.0}) for step in range(100, 400, 50)}
+    assert [step for step, said in notes.items() if said] == [100, 200]
+
+
+@pytest.mark.parametrize("pre", [False, True])
+def test_it_advises_pre_normalization_only_where_it_is_not_in_use(pre):
+    (note,) = hint(pre)(100, {"mlm_loss": 6.0})
+    assert ("normalization=pre" in note) is not pre

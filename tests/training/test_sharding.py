@@ -1,0 +1,149 @@
+"""Which device holds what."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from jax.sharding import PartitionSpec
+
+from bert_jax.errors import ConfigError
+from bert_jax.model import BertConfig, BertForPretraining, Execution
+from bert_jax.training.sharding import (
+    DIMENSIONS,
+    PARAMETER_DIMENSIONS,
+    MeshConfig,
+    Sharding,
+    dimensions_of,
+    make_mesh,
+)
+from bert_jax.training.state import TrainState, path_of
+from configs import pretrain
+
+RULES = {name: tuple(axes) for name, axes in pretrain.get_config("tiny,cpu").rules.items()}
+
+
+def shapes(vocab_size=64, **changes):
+    config = BertConfig(vocab_size, 32, 2, 4, 64, **changes)
+    module = BertForPretraining(config, Execution())
+    ids = jnp.zeros((1, 2), jnp.int32)
+
+    def initialize():
+        params = module.init(jax.random.key(0), ids, ids, ids, ids)["params"]
+        opt_state = optax.adam(1e-3).init(params)
+        return TrainState(jnp.zeros((), jnp.int32), params, opt_state, jax.random.key(0))
+
+    return jax.eval_shape(initialize)
+
+
+def paths(params):
+    return {path_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+
+
+def sharding(mesh=(2, 2, 2), **rules):
+    return Sharding(make_mesh(MeshConfig(*mesh)), RULES | rules)
+
+
+def matching(path):
+    return [row for row in PARAMETER_DIMENSIONS if re.search(f"(^|[/_]){row[0]}$", path)]
+
+
+@pytest.mark.parametrize("normalization", ["post", "pre"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_parameter_matches_one_row_that_names_each_of_its_dimensions(normalization, tied):
+    params = shapes(normalization=normalization, tie_word_embeddings=tied).params
+    for path, leaf in paths(params).items():
+        (row,) = matching(path)
+        assert len(row[1]) == leaf.ndim, path
+        assert dimensions_of(path) == row[1]
+
+
+def test_every_row_is_of_some_parameter():
+    used = {
+        row for path in paths(shapes(tie_word_embeddings=False).params) for row in matching(path)
+    }
+    assert used == set(PARAMETER_DIMENSIONS)
+
+
+def test_dimensions_of_one_name_have_one_size():
+    """All but "position", which names the rows of two tables, and sizes that 'norm' spans."""
+    sizes = {}
+    for path, leaf in paths(shapes(tie_word_embeddings=False).params).items():
+        for name, size in zip(dimensions_of(path), leaf.shape, strict=True):
+            sizes.setdefault(name, set()).add(size)
+    assert sizes.pop("position") == {512, 2}
+    assert sizes == {"vocab": {64}, "embed": {32}, "norm": {32}, "heads": {32}, "mlp": {64},
+                     "class": {2}}  # fmt: skip
+
+
+def test_rules_cut_parameters_as_they_say():
+    cut = {path: s.spec for path, s in paths(sharding().of_state(shapes().params)).items()}
+    layer = "bert/encoder/layer_0"
+    assert cut["bert/embeddings/token/embedding"] == PartitionSpec(("tensor",), ("fsdp",))
+    assert cut[f"{layer}/attention/query/kernel"] == PartitionSpec(("fsdp",), ("tensor",))
+    assert cut[f"{layer}/attention/output/kernel"] == PartitionSpec(("tensor",), ("fsdp",))
+    assert cut[f"{layer}/feed_forward/intermediate/bias"] == PartitionSpec(("tensor",))
+    assert cut[f"{layer}/feed_forward_layer_norm/scale"] == PartitionSpec(None)
+
+
+def test_moments_lie_where_their_parameters_lie():
+    of_state = sharding().of_state(shapes())
+    adam = of_state.opt_state[0]
+    assert adam.mu == of_state.params and adam.nu == of_state.params
+    assert adam.count.spec == of_state.step.spec == of_state.key.spec == PartitionSpec()
+
+
+def test_a_batch_is_cut_over_all_of_its_axes():
+    whole = sharding((2, 4, 1))
+    assert whole.batch_devices == 8
+    assert whole.batch.spec == PartitionSpec(("data", "fsdp"))
+    assert sharding((2, 2, 2)).batch_devices == 4
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"vocabulary": ()}, r"config\.rules\.vocabulary: no such dimension; known are batch, "),
+        ({"mlp": ("model",)}, r"config\.rules\.mlp: no mesh axis 'model'; known are data, "),
+    ],
+)
+def test_unknown_names_are_refused(rules, message):
+    with pytest.raises(ConfigError, match=message):
+        sharding(**rules)
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_a_missing_rule_is_refused(name):
+    rules = {k: v for k, v in RULES.items() if k != name}
+    with pytest.raises(ConfigError, match=rf"config\.rules\.{name}: missing"):
+        Sharding(make_mesh(MeshConfig(8, 1, 1)), rules)
+
+
+@pytest.mark.parametrize("mesh", [(2, 2, 2), (8, 1, 1)])
+def test_an_axis_used_twice_is_refused(mesh):
+    with pytest.raises(ConfigError, match=r"embeddings/token/embedding .* is used twice"):
+        sharding(mesh, vocab=("fsdp",)).of_state(shapes().params)
+
+
+def test_a_size_that_the_mesh_does_not_divide_is_refused_with_the_next_that_it_does():
+    with pytest.raises(ConfigError, match=r"has 63 along 'vocab'.*model\.vocab_size=64$"):
+        sharding().of_state(shapes(vocab_size=63).params)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sizes"),
+    [((-1, 1, 1), (8, 1, 1)), ((2, -1, 2), (2, 2, 2)), ((4, 2, 1), (4, 2, 1))],
+)
+def test_a_mesh_has_the_sizes_asked_for(wanted, sizes):
+    assert tuple(make_mesh(MeshConfig(*wanted)).shape.values()) == sizes
+
+
+def test_a_mesh_may_be_of_some_devices():
+    assert make_mesh(MeshConfig(-1, 1, 1), jax.devices()[:1]).size == 1
+
+
+@pytest.mark.parametrize("wanted", [(3, 1, 1), (-1, 3, 1), (-1, -1, 1), (0, 1, 8), (16, 1, 1)])
+def test_a_mesh_that_is_not_the_devices_is_refused(wanted):
+    with pytest.raises(ConfigError, match=r"config\.mesh"):
+        make_mesh(MeshConfig(*wanted))

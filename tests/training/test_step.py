@@ -1,0 +1,243 @@
+"""One training step: parts of a batch, devices, numbers that are not finite."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from bert_jax.data.batches import Batch
+from bert_jax.model import BertConfig, BertForPretraining, Execution
+from bert_jax.objectives.masking import Masking, Vocabulary
+from bert_jax.objectives.objective import Objective, Ratio
+from bert_jax.objectives.pretraining import pretraining_objective
+from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
+from bert_jax.training.state import TrainState
+from bert_jax.training.step import make_eval_step, make_train_step
+
+MODEL = BertConfig(
+    60, 32, 1, 4, 64, max_position_embeddings=32, initializer_range=0.1,
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+)  # fmt: skip
+MODULE = BertForPretraining(MODEL, Execution())
+OBJECTIVE = pretraining_objective(
+    MODULE.apply, Masking(0.15, 4, 0.8, 0.1), Vocabulary(60, 4, (0, 2, 3)), with_nsp=True
+)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Rows of 6 to 32 tokens, so that they have 1 to 4 predictions."""
+    rng = np.random.default_rng(0)
+    lengths = np.array([6, 9, 12, 20, 26, 32, 32, 7])
+    ids = rng.integers(5, 60, (8, 32)).astype(np.int32)
+    place = np.arange(32)
+    ids[:, 0] = 2
+    ids[np.arange(8), lengths - 1] = 3
+    seen = (place < lengths[:, None]).astype(np.int32)
+    types = ((place > lengths[:, None] // 2) & (seen > 0)).astype(np.int32)
+    return Batch(ids * seen, types, seen, rng.integers(0, 2, 8).astype(np.int32))
+
+
+@pytest.fixture(scope="module")
+def params(batch):
+    ids = batch.input_ids[:1]
+    return jax.jit(MODULE.init)(jax.random.key(0), ids, ids, ids, ids)["params"]
+
+
+def make_state(params, optimizer, seed=1):
+    return TrainState(
+        jnp.zeros((), jnp.int32), params, optimizer.init(params), jax.random.key(seed)
+    )
+
+
+@pytest.fixture(scope="module")
+def descend():
+    """A step of gradient descent at rate 1: the parameters less the gradient."""
+    return jax.jit(make_train_step(OBJECTIVE, optax.sgd(1.0)))
+
+
+@pytest.fixture(scope="module")
+def whole_step(descend, params, batch):
+    return descend(make_state(params, optax.sgd(1.0)), batch)
+
+
+def assert_close(one, other, tolerance):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
+
+
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(params, batch, whole_step):
+    optimizer = optax.sgd(1.0)
+    step = jax.jit(make_train_step(OBJECTIVE, optimizer, accumulation=4))
+    state, metrics = step(make_state(params, optimizer), batch)
+    assert_close(state.params, whole_step[0].params, 1e-6)
+    for name, ratio in metrics.items():
+        assert_close(ratio, whole_step[1][name], 1e-5)
+    # The rows chosen and what was hidden in them are counted alike, not just nearly.
+    assert metrics["mlm_loss"].denominator == whole_step[1]["mlm_loss"].denominator
+
+
+def test_the_mean_of_the_parts_means_would_not_pass_for_the_gradient_of_the_whole(params, batch):
+    """The rows differ enough in their predictions for the test above to notice."""
+    examples = jax.jit(OBJECTIVE.examples)(batch, jax.random.key(0))
+    counts = np.asarray(examples.masked.weights).sum(axis=1)
+    assert len({counts[part::4].sum() for part in range(4)}) > 1
+
+
+def test_the_gradient_moves_parameters_visibly(params, whole_step):
+    moved = [
+        float(jnp.abs(a - b).max())
+        for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(whole_step[0].params), strict=True)
+    ]
+    assert np.median(moved) > 1e-3
+
+
+def test_metrics_are_sums_over_what_was_predicted(batch, whole_step):
+    metrics = whole_step[1]
+    # Lengths 6, 9, 12, 20, 26, 32, 32, 7 at 15%, of at most 4 and at least 1.
+    assert metrics["mlm_loss"].denominator == 1 + 1 + 2 + 3 + 4 + 4 + 4 + 1
+    assert metrics["nsp_loss"].denominator == 8
+    assert metrics["skipped"].numerator == 0
+
+
+def test_the_next_step_draws_other_masks(descend, params, batch, whole_step):
+    state = dataclasses.replace(make_state(params, optax.sgd(1.0)), step=jnp.ones((), jnp.int32))
+    first, second = whole_step[1], descend(state, batch)[1]
+    assert first["mlm_loss"].numerator != second["mlm_loss"].numerator
+    assert first["nsp_loss"].denominator == second["nsp_loss"].denominator
+
+
+def test_an_evaluation_depends_on_its_key_alone(params, batch):
+    dropping = BertForPretraining(dataclasses.replace(MODEL, hidden_dropout_prob=0.5), Execution())
+    objective = pretraining_objective(
+        dropping.apply, Masking(0.15, 4, 0.8, 0.1), Vocabulary(60, 4, (0, 2, 3)), with_nsp=True
+    )
+    with_dropout = jax.jit(make_eval_step(objective))(params, batch, jax.random.key(3))
+    without = jax.jit(make_eval_step(OBJECTIVE))(params, batch, jax.random.key(3))
+    assert_close(with_dropout, without, 1e-5)
+
+
+@pytest.fixture(scope="module")
+def line():
+    """A model of one number a column, whose gradient is the mean of the batch."""
+
+    def loss(params, examples, weights, key):
+        value = jnp.sum(examples * params["w"])
+        return value / weights["loss"], {"loss": Ratio(value, weights["loss"])}
+
+    objective = Objective(
+        examples=lambda batch, key: batch,
+        weights=lambda examples: {"loss": jnp.asarray(examples.shape[0], jnp.float32)},
+        loss=loss,
+    )
+    optimizer = optax.adam(0.1)
+    state = make_state({"w": jnp.arange(1.0, 4.0), "unused": jnp.ones(2)}, optimizer)
+    step = jax.jit(make_train_step(objective, optimizer))
+    return step, step(state, jnp.ones((4, 3)))[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
+def test_a_gradient_that_is_not_finite_changes_nothing_but_the_step(line, value):
+    step, state = line
+    after, metrics = step(state, jnp.ones((4, 3)).at[2, 1].set(value))
+    assert metrics["skipped"].numerator == 1
+    assert int(after.step) == int(state.step) + 1
+    assert_close((after.params, after.opt_state), (state.params, state.opt_state), 0)
+    assert jnp.array_equal(jax.random.key_data(after.key), jax.random.key_data(state.key))
+
+
+def test_a_good_step_after_a_skipped_one_goes_on_as_if_nothing_had_been(line):
+    step, state = line
+    skipped, _ = step(state, jnp.full((4, 3), jnp.nan))
+    after, metrics = step(skipped, jnp.ones((4, 3)))
+    straight, _ = step(state, jnp.ones((4, 3)))
+    assert metrics["skipped"].numerator == 0
+    assert_close((after.params, after.opt_state), (straight.params, straight.opt_state), 0)
+    assert float(after.params["w"][0]) != float(state.params["w"][0])
+
+
+def test_one_batch_is_learnt_by_heart(params, batch):
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
+    step = jax.jit(make_train_step(OBJECTIVE, optimizer), donate_argnums=0)
+    state = make_state(jax.tree.map(jnp.copy, params), optimizer)
+    first = state.params["next_sentence"]["dense"]["kernel"]
+    losses = {"mlm_loss": [], "nsp_loss": []}
+    for _ in range(120):
+        state, metrics = step(state, batch)
+        for name, seen in losses.items():
+            seen.append(float(metrics[name].numerator / metrics[name].denominator))
+    assert first.is_deleted()  # the old state was given away, not copied
+    for seen in losses.values():
+        assert np.mean(seen[-10:]) < 0.35 * np.mean(seen[:3]), (seen[:3], seen[-10:])
+
+
+MESHES = {"8": (8, 1, 1), "4x2": (4, 2, 1), "2x2x2": (2, 2, 2)}
+
+
+@pytest.fixture(scope="module")
+def pretraining(assembled):
+    """A small pretraining with dropout and the optimizer of BERT, on one device."""
+    changes = {"optimizer.warmup_steps": 0, "model.num_hidden_layers": 1}
+    return assembled(changes | {"optimizer.name": "bert_adamw"})
+
+
+def on(pretraining, mesh):
+    mesh = make_mesh(MeshConfig(*mesh))
+    return dataclasses.replace(pretraining, sharding=Sharding(mesh, pretraining.sharding.rules))
+
+
+def take_steps(pretraining, start):
+    """Examples of the first batch, state and metrics after two steps, and the shardings."""
+    phase = pretraining.plan.phases[0]
+    stage = pretraining.stage(phase, pretraining.rows("train", phase))
+    shardings = pretraining.sharding.of_state(pretraining.abstract_state)
+    state = jax.device_put(start, shardings)
+    examples = jax.jit(pretraining.objective(phase).examples)
+    seen = jax.device_get(examples(stage.batch(0), jax.random.key(5)))
+    metrics = []
+    for step in range(2):
+        state, values = stage.train_step(state, stage.batch(step))
+        metrics.append(jax.device_get(values))
+    return seen, state, metrics, shardings
+
+
+@pytest.fixture(scope="module")
+def start(pretraining):
+    return pretraining.initial_state(None)
+
+
+@pytest.fixture(scope="module")
+def on_one(pretraining, start):
+    return take_steps(pretraining, jax.tree.map(jnp.copy, start))
+
+
+@pytest.fixture(scope="module", params=MESHES, ids=str)
+def on_many(request, pretraining, start):
+    return take_steps(on(pretraining, MESHES[request.param]), start)
+
+
+def test_a_mesh_sees_the_same_masked_examples(on_one, on_many):
+    for one, many in zip(jax.tree.leaves(on_one[0]), jax.tree.leaves(on_many[0]), strict=True):
+        np.testing.assert_array_equal(one, many)
+
+
+def test_a_mesh_takes_the_same_step_within_rounding(on_one, on_many):
+    for one, many in zip(on_one[2], on_many[2], strict=True):
+        assert one["mlm_loss"].denominator == many["mlm_loss"].denominator
+        for name in ("mlm_loss", "nsp_loss", "grad_norm"):
+            np.testing.assert_allclose(one[name].numerator, many[name].numerator, rtol=2e-6)
+    # The rate is 3e-3: each parameter moved by about 9e-3 a step.
+    assert_close(jax.device_get(on_many[1].params), jax.device_get(on_one[1].params), 2e-5)
+
+
+def test_a_step_leaves_parameters_and_moments_where_the_rules_say(on_many):
+    state, wanted = on_many[1], on_many[3]
+    for leaf, sharding in zip(jax.tree.leaves(state), jax.tree.leaves(wanted), strict=True):
+        assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
+    _, fsdp, tensor = jax.tree.leaves(wanted)[0].mesh.shape.values()
+    kernel = state.params["bert"]["encoder"]["layer_0"]["feed_forward"]["intermediate"]["kernel"]
+    shapes = {shard.data.shape for shard in kernel.addressable_shards}
+    assert shapes == {(32 // fsdp, 64 // tensor)}
