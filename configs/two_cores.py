@@ -3,8 +3,8 @@
     python -m bert_jax.pretrain --config=configs/two_cores.py \
         --config.data.path=TEXT --workdir=runs/mini
 
-Departs from the paper's recipe where little time makes that worth it: LayerNorm before each block, no
-dropout (the text is hardly seen twice), a rate fifteen times higher, bias correction.
+Departs from the paper's recipe where little time makes that worth it: LayerNorm before each block,
+no dropout (the text is hardly seen twice), a rate fifteen times higher, bias correction.
 """
 
 from ml_collections import ConfigDict
@@ -26,10 +26,10 @@ def get_config() -> ConfigDict:
     config.optimizer.beta2 = 0.98
     config.optimizer.warmup_steps = 200
 
-    config.train.steps = 2_000
+    config.train.steps = 1_500
     config.train.batch_size = 32
     config.train.log_every = 25
-    config.train.eval_every = 200
+    config.train.eval_every = 250
     config.train.eval_sequences = 2_048
     config.train.checkpoint_every = 100
     return config

@@ -39,12 +39,20 @@ EVALUATION_SEED = 15_07_2019
 
 @dataclass(frozen=True)
 class MaskingConfig:
-    """Shares of `Masking`, for training, and the rate at which every run is evaluated."""
+    """Shares of `Masking`, for training, and the rate at which every run is evaluated.
+
+    Raises:
+        ValueError: a share is out of range.
+    """
 
     rate: float
     mask_share: float
     random_share: float
     evaluation_rate: float
+
+    def __post_init__(self) -> None:
+        for rate in (self.rate, self.evaluation_rate):
+            Masking(rate, 1, self.mask_share, self.random_share)
 
 
 @dataclass(frozen=True)
@@ -142,9 +150,7 @@ class Pretraining:
         """Give the rows of a split in the format of a phase."""
         seed = self.seed if split == "train" else EVALUATION_SEED
         tokenizer = self.tokenizer
-        row = RowFormat(
-            phase.max_seq_length, tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id
-        )
+        row = RowFormat(phase.max_seq_length, tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
         return PretrainingRows(self.corpus.splits[split], self.pairs, row, (seed, phase.index))
 
     def objective(self, phase: Phase, *, evaluation: bool = False) -> Objective:

@@ -10,9 +10,9 @@ from typing import Any
 import jax
 
 from bert_jax.data.batches import PretrainingRows
+from bert_jax.runs.assembly import Pretraining
 from bert_jax.training.parameters import count_parameters, format_table, parameter_table
 from bert_jax.training.phases import Phase
-from bert_jax.runs.assembly import Pretraining
 from bert_jax.training.workdir import write_json, write_text
 
 PACKAGES = ("bert_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")

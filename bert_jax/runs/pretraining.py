@@ -13,15 +13,15 @@ from bert_jax.data.shards import MANIFEST, Corpus, open_corpus
 from bert_jax.data.tokenizers import load_tokenizer
 from bert_jax.model import BertConfig, Execution
 from bert_jax.report import write_report
-from bert_jax.training.checkpoints import Checkpoints
+from bert_jax.runs.assembly import MaskingConfig, Pretraining
+from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.identity import check_corpus, keep_config
+from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Window
 from bert_jax.training.optimizer import OptimizerConfig
 from bert_jax.training.phases import Phase, PhaseConfig, plan_phases
-from bert_jax.runs.assembly import MaskingConfig, Pretraining
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
-from bert_jax.runs.folder import RunFolder
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
 from bert_jax.training.signals import Stopped, stop_requests
 from bert_jax.training.throughput import peak_flops
@@ -85,7 +85,10 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
     """
     with locked(workdir), stop_requests() as stop:
         folder = RunFolder(workdir)
+        if not folder.run.exists():  # refused before it began: that config binds nobody
+            folder.config.unlink(missing_ok=True)
         keep_config(folder.config, values)
+        intervals = intervals_of(config.train)
         corpus = open_or_prepare(config, workdir)
         check_corpus(folder.read(), corpus.fingerprint, corpus.directory)
         pretraining = assemble(config, corpus)
@@ -110,7 +113,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         loop = Loop(
             stages,
             rate=lambda step: float(jax.device_get(pretraining.plan.rate(step))),
-            intervals=intervals_of(config.train),
+            intervals=intervals,
             checkpoints=checkpoints,
             records=records,
             progress=progress,
@@ -193,4 +196,3 @@ def intervals_of(train: TrainConfig) -> Intervals:
         "skipped_limit": train.skipped_steps_limit,
     }
     return cli.build(Intervals, values, "config.train")
-

@@ -28,9 +28,10 @@ def test_what_stays_is_scaled_and_the_rest_is_zero(dropped):
     assert kept == pytest.approx(3 / (1 - RATE), rel=1e-6)
 
 
-def test_the_share_of_zeros_is_the_rate(dropped):
-    share = (dropped == 0).mean()
-    assert abs(share - RATE) < 4 * np.sqrt(RATE * (1 - RATE) / dropped.size)
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])
+def test_the_share_of_zeros_is_the_rate(rate):
+    share = (dropout(jnp.ones(10**6), rate, jax.random.key(3)) == 0).mean()
+    assert abs(share - rate) < 4 * np.sqrt(rate * (1 - rate) / 10**6)
 
 
 def test_the_mean_is_kept(dropped):

@@ -77,3 +77,17 @@ def test_a_bfloat16_product_is_near_the_float32_product(form):
     for found, wanted in zip(value_and_gradients(form, "bfloat16"), expected, strict=True):
         error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
         assert 1e-4 < error < 2**-8  # it was rounded, by half a unit of 8 bits at the most
+
+
+@pytest.mark.parametrize("form", IN_BFLOAT16)
+def test_accelerators_are_given_bfloat16_factors_and_float32_sums(form):
+    def run(x, y, cotangent):
+        value, pull = jax.vjp(lambda x, y: product(form, x, y, "bfloat16"), x, y)
+        return value, *pull(cotangent)
+
+    program = jax.jit(run).trace(*factors(form)).lower(lowering_platforms=("tpu",)).as_text()
+    products = re.findall(r"dot_general.*: \((.*)\) -> (.*)", program)
+    assert len(products) == 3
+    for inputs, output in products:
+        assert len(re.findall("bf16", inputs)) == 2
+        assert "xf32" in output

@@ -66,6 +66,8 @@ def test_a_row_gets_the_number_of_predictions_of_its_length():
     drawn = draw(np.full((512, 512), 7, np.int32), mask, jax.random.key(0), masking(77))
     expected = [min(77, max(1, int(round(length * 0.15)))) for length in range(1, 513)]
     np.testing.assert_array_equal(drawn.weights.sum(1), expected)
+    # Also where padding is a token like any other, none of it is chosen.
+    assert (drawn.positions < np.arange(1, 513)[:, None]).all()
 
 
 def test_specials_and_padding_are_never_chosen(mixed):

@@ -194,7 +194,7 @@ def take_steps(pretraining, start):
     phase = pretraining.plan.phases[0]
     stage = pretraining.stage(phase, pretraining.rows("train", phase))
     shardings = pretraining.sharding.of_state(pretraining.abstract_state)
-    state = jax.device_put(start, shardings)
+    state = jax.device_put(jax.tree.map(jnp.copy, start), shardings)  # the step takes it away
     examples = jax.jit(pretraining.objective(phase).examples)
     seen = jax.device_get(examples(stage.batch(0), jax.random.key(5)))
     metrics = []
@@ -211,7 +211,7 @@ def start(pretraining):
 
 @pytest.fixture(scope="module")
 def on_one(pretraining, start):
-    return take_steps(pretraining, jax.tree.map(jnp.copy, start))
+    return take_steps(pretraining, start)
 
 
 @pytest.fixture(scope="module", params=MESHES, ids=str)
