@@ -111,8 +111,9 @@ class Checkpoints:
         return self.directory / f"{step:08d}"
 
     def _remove_leftovers(self) -> None:
-        for path in self.directory.glob(".*"):
-            shutil.rmtree(path)
+        for pattern in (".*.partial", ".*.removed"):
+            for path in self.directory.glob(pattern):
+                shutil.rmtree(path)
 
     def _remove(self, folder: Path) -> None:
         # Renamed first: a kill in the middle leaves no folder that looks like a checkpoint.
