@@ -42,7 +42,16 @@ def choose_samples(split: Split, tokenizer: Tokenizer, count: int, seed: int) ->
 
 
 def _is_word(ids: list[int], place: int, tokenizer: Tokenizer) -> bool:
-    """Tell whether a token is a word by itself: letters, and not continued by the next token."""
-    token = tokenizer.id_to_token(ids[place]).lstrip("▁")
+    """Tell whether a token is a word by itself: letters, and neither begun before nor continued."""
+    token = tokenizer.id_to_token(ids[place])
     following = tokenizer.id_to_token(ids[place + 1]) if place + 1 < len(ids) else ""
-    return token.isalpha() and not following.startswith("##")
+    alone = not _continues(token, tokenizer.kind) and not _continues(following, tokenizer.kind)
+    return alone and token.lstrip("▁").isalpha()
+
+
+def _continues(token: str, kind: str) -> bool:
+    """Tell whether a token goes on with the word of the token before it."""
+    if kind == "wordpiece":
+        return token.startswith("##")
+    # SentencePiece marks beginnings; an ideograph begins anew without a mark.
+    return token[:1].isalpha() and ord(token[0]) < 0x3000

@@ -22,7 +22,7 @@ PIECES = [
 ]
 IDS = {piece: id for id, piece in enumerate(PIECES)}
 TOKENIZER = types.SimpleNamespace(
-    id_to_token=PIECES.__getitem__, cls_id=IDS["[CLS]"], sep_id=IDS["[SEP]"]
+    kind="wordpiece", id_to_token=PIECES.__getitem__, cls_id=IDS["[CLS]"], sep_id=IDS["[SEP]"]
 )
 
 
@@ -95,3 +95,21 @@ def test_positions_are_plain_numbers():
     (sample,) = choose_samples(split_of("a cat sat , a cat sat ,"), TOKENIZER, 1, 0)
     assert isinstance(sample, Sample)
     assert {type(value) for value in (*sample.input_ids, *sample.positions)} == {int}
+
+
+def test_sentencepiece_marks_where_words_begin_and_ideographs_need_no_mark():
+    pieces = ["[CLS]", "[SEP]", "▁play", "ing", "▁cat", "▁", "猫", "坐", ",", "▁a"]
+    tokenizer = types.SimpleNamespace(
+        kind="sentencepiece", id_to_token=pieces.__getitem__, cls_id=0, sep_id=1
+    )
+    ids = [2, 3, 4, 6, 7, 8, 9, 8, 5, 4]  # play|ing cat 猫 坐 , a , _ cat
+    shard = types.SimpleNamespace(
+        tokens=np.array(ids, np.uint16),
+        sentence_offsets=np.array([0, len(ids)], np.uint32),
+        document_offsets=np.array([0, 1], np.uint32),
+    )
+    split = Split("validation", 1, 1, len(ids), 1.0, 5, 0.5, (shard,))
+    hidden = {
+        p for seed in range(60) for p in choose_samples(split, tokenizer, 1, seed)[0].positions
+    }
+    assert hidden == {3, 4, 5, 7, 10}
