@@ -24,7 +24,7 @@ from bert_jax.objectives.objective import Objective
 from bert_jax.objectives.pretraining import pretraining_objective
 from bert_jax.training.checkpoints import load_params
 from bert_jax.training.evaluation import FillMask, HeldOut
-from bert_jax.training.hints import PlateauHint
+from bert_jax.training.hints import PlateauHint, context_free_loss
 from bert_jax.training.loop import Evaluation, Stage
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.phases import Phase, Plan
@@ -225,7 +225,9 @@ class Pretraining:
         samples = choose_samples(split, self.tokenizer, self.samples, EVALUATION_SEED)
         steps = self.plan.phases[-1].end
         hint = PlateauHint(
-            split.unigram_entropy,
+            context_free_loss(
+                split.unigram_entropy, self.masking.mask_share, self.masking.random_share
+            ),
             self.optimizer.warmup_steps + max(500, steps // 10),
             self.model.normalization == "pre",
         )

@@ -1,17 +1,26 @@
-"""The note about the plateau at the unigram entropy."""
+"""The note about the plateau of a model without context."""
+
+import math
 
 import pytest
 
-from bert_jax.training.hints import PlateauHint
+from bert_jax.training.hints import PlateauHint, context_free_loss
 
-ENTROPY = 6.0
+CONTEXT_FREE = 6.0
+
+
+def test_copying_what_is_shown_takes_the_loss_under_the_entropy():
+    # 80% [MASK] and 10% drawn at the entropy; of the 20% shown, one in two is the right one.
+    assert context_free_loss(6.0, 0.8, 0.1) == pytest.approx(0.9 * 6.0 + 0.2 * math.log(2))
+    assert context_free_loss(6.0, 1.0, 0.0) == pytest.approx(6.0)
+    assert context_free_loss(6.0, 0.0, 0.0) == pytest.approx(0.0)
 
 
 def hint(pre_normalized=False):
-    return PlateauHint(ENTROPY, after_step=100, pre_normalized=pre_normalized)
+    return PlateauHint(CONTEXT_FREE, after_step=100, pre_normalized=pre_normalized)
 
 
-def test_a_model_at_the_entropy_is_told_so():
+def test_a_model_without_context_is_told_so():
     (note,) = hint()(100, {"mlm_loss": 5.95})
     assert "(5.95)" in note and "(6.00)" in note and "learning rate" in note
 
@@ -20,7 +29,7 @@ def test_it_is_not_said_before_its_time():
     assert hint()(99, {"mlm_loss": 9.0}) == []
 
 
-def test_a_model_below_the_entropy_is_left_alone():
+def test_a_model_that_uses_context_is_left_alone():
     assert hint()(100, {"mlm_loss": 5.8}) == []
 
 
