@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
     config.optimizer.beta2 = 0.98
     config.optimizer.warmup_steps = 100
 
-    config.train.steps = 1_500
+    config.train.steps = 1_900
     config.train.batch_size = 32
     config.train.max_seq_length = 64
     config.train.max_predictions = 10
