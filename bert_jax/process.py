@@ -13,7 +13,7 @@ def use_huge_pages() -> None:
     """Start this process anew with an allocator that asks for huge pages, where that helps.
 
     XLA takes fresh memory for a step's arrays on a CPU, 190 MB a step already for `tiny`; in pages
-    of 4 kB the kernel's page faults take up to half of a step. glibc reads the setting only
+    of 4 kB the kernel's page faults took a quarter of it. glibc reads the setting only
     when a process starts. Does nothing where it is set already, was set otherwise by the user, or
     where the kernel leaves no choice.
     """
