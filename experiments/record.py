@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-KEPT = ("config.json", "run.json", "metrics.jsonl", "samples.jsonl", "pairs.json", "report.html")
+KEPT = ("config.json", "run.json", "metrics.jsonl", "samples.jsonl", "pairs.json")
 
 
 def main(run: Path, record: Path) -> None:
