@@ -112,7 +112,9 @@ def test_gzip_is_read_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b"Some text.\n" * 1000)[:-12], b"\x1f\x8bnonsense", b"plain text"]
+    "content",
+    [gzip.compress(b"Some text.\n" * 1000)[:-12], b"\x1f\x8bnonsense", b"plain text"],
+    ids=["cut", "nonsense", "plain"],  # the compressed bytes hold the time, and workers compare ids
 )
 def test_a_damaged_gzip_is_an_error(tmp_path, content):
     with pytest.raises(DataError, match=r"a\.txt\.gz: a damaged gzip"):
