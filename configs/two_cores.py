@@ -4,7 +4,7 @@
         --config.data.path=TEXT --workdir=runs/mini
 
 Departs from the paper's recipe where little time makes that worth it: LayerNorm before each block,
-no dropout (the text is hardly seen twice), a rate fifteen times higher, bias correction.
+no dropout (the text is hardly seen twice), a rate twenty times higher, bias correction.
 
 The hour itself: not yet run. Cut to 1,200 steps and beside other work, 21 minutes on 61 MB of
 Wikipedia: MLM accuracy 13.8% (most frequent token 4.8%), NSP accuracy 57.1% (majority 53.9%).
@@ -22,17 +22,17 @@ def get_config() -> ConfigDict:
     config.model.hidden_dropout_prob = 0.0
     config.model.attention_probs_dropout_prob = 0.0
     config.model.max_position_embeddings = 128
-    config.model.initializer_range = 0.05  # 0.02 suits a width of 768; narrower layers want more
+    config.model.initializer_range = 0.04  # 0.02 suits a width of 768; narrower layers want more
 
     config.optimizer.name = "adamw"
-    config.optimizer.learning_rate = 1.5e-3
+    config.optimizer.learning_rate = 2e-3
     config.optimizer.beta2 = 0.98
     config.optimizer.warmup_steps = 200
 
     config.train.steps = 3_000
     config.train.batch_size = 32
     config.train.log_every = 25
-    config.train.eval_every = 250
+    config.train.eval_every = 500
     config.train.eval_sequences = 2_048
     config.train.checkpoint_every = 100
     return config

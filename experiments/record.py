@@ -31,9 +31,14 @@ def main(run: Path, record: Path) -> None:
             held_out["most_frequent_token_share"],
             "most frequent token",
         ),
+        "mlm_hidden_accuracy": (
+            "accuracy where [MASK] is shown",
+            held_out["most_frequent_token_share"],
+            "most frequent token",
+        ),
         "nsp_accuracy": ("NSP accuracy", majority, "majority"),
     }
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(16, 3.4), layout="constrained")
     for axis, (name, (title, baseline, label)) in zip(axes, panels.items(), strict=True):
         for split in ("train", "validation"):
             points = [(line["step"], line[name]) for line in lines if line["split"] == split]
@@ -47,7 +52,8 @@ def main(run: Path, record: Path) -> None:
     print(
         f"step {last['step']}: MLM loss {last['mlm_loss']:.3f} (unigram entropy "
         f"{held_out['unigram_entropy']:.3f}), accuracy {last['mlm_accuracy']:.3%} = "
-        f"{last['mlm_accuracy'] / most:.2f} x {most:.3%}, NSP {last['nsp_accuracy']:.2%} "
+        f"{last['mlm_accuracy'] / most:.2f} x {most:.3%}, where [MASK] is shown "
+        f"{last['mlm_hidden_accuracy']:.3%}, NSP {last['nsp_accuracy']:.2%} "
         f"(majority {majority:.2%})"
     )
 

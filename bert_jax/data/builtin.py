@@ -1,14 +1,14 @@
-"""The built-in corpus: the prose of the Python installation, always there, no download."""
+"""The built-in corpus: the documentation of the Python installation, always there, no download."""
 
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bert_jax.data import prose
+from bert_jax.data.docstrings import docstrings, paragraphs
 from bert_jax.data.documents import Document, Map
 from bert_jax.data.lines import ReadReport
 
@@ -51,49 +51,41 @@ class BuiltinCorpus:
             self._documents = kept
 
     def _read(self, report: ReadReport, apply: Map) -> Iterator[Document]:
-        """Extract paragraphs, in other processes if there are any, and drop repeated ones."""
-        seen: set[str] = set()
+        """Extract the documents, in other processes if there are any."""
         tasks = [
             self._files[i : i + _FILES_A_TASK] for i in range(0, len(self._files), _FILES_A_TASK)
         ]
-        yield from _as_documents(_topics(), seen)
+        yield from _as_documents(_topics())
         paths = ([path for _, path, _ in task] for task in tasks)
-        for task, found in zip(tasks, apply(_extract, paths), strict=True):
+        for task, texts in zip(tasks, apply(_extract, paths), strict=True):
             report.position += sum(size for _, _, size in task)
-            named = [(name, lines) for (name, _, _), lines in zip(task, found, strict=True)]
-            yield from _as_documents(named, seen)
+            names = [name for name, _, _ in task]
+            yield from _as_documents(zip(names, texts, strict=True))
 
 
-def _as_documents(named: list[tuple[str, list[str]]], seen: set[str]) -> Iterator[Document]:
-    for name, lines in named:
-        new = []
-        for line in lines:
-            if line not in seen:
-                seen.add(line)
-                new.append(line)
-        text = "\n".join(new)
+def _as_documents(named_texts: Iterable[tuple[str, str]]) -> Iterator[Document]:
+    for name, text in named_texts:
         if len(text) >= _SHORTEST:
             yield Document(text, f"builtin:{name}")
 
 
-def _topics() -> list[tuple[str, list[str]]]:
+def _topics() -> Iterator[tuple[str, str]]:
     try:
         from pydoc_data.topics import topics
     except ImportError:  # some distributions leave it out
-        return []
-    return [
-        (f"topic {name}", list(prose.paragraphs(text))) for name, text in sorted(topics.items())
-    ]
+        return
+    for name, text in sorted(topics.items()):
+        yield f"topic {name}", "\n".join(paragraphs(text))
 
 
-def _extract(paths: list[str]) -> list[list[str]]:
-    """Return the paragraphs of each file."""
-    found = []
+def _extract(paths: list[str]) -> list[str]:
+    """Return the documentation of each file, a paragraph a line."""
+    texts = []
     for path in paths:
         with open(path, encoding="utf-8", errors="replace") as file:
             source = file.read()
-        found.append([p for text in prose.docstrings(source) for p in prose.paragraphs(text)])
-    return found
+        texts.append("\n".join(p for text in docstrings(source) for p in paragraphs(text)))
+    return texts
 
 
 def _find_modules() -> list[tuple[str, str, int]]:

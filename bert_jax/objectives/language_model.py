@@ -8,14 +8,26 @@ from bert_jax.objectives.objective import Metrics, Ratio
 
 
 def masked_language_model(
-    logits: Float[Array, "B P V"], labels: Int[Array, "B P"], weights: Float[Array, "B P"]
+    logits: Float[Array, "B P V"],
+    labels: Int[Array, "B P"],
+    weights: Float[Array, "B P"],
+    hidden: Float[Array, "B P"],
 ) -> Metrics:
-    """Sum negative log-likelihood (nats) and hits over the predictions that count."""
+    """Sum negative log-likelihood (nats) and hits over the predictions that count.
+
+    Args:
+        logits: scores of the vocabulary.
+        labels: what stood there.
+        weights: 0 for an unused prediction, else 1.
+        hidden: 1 where [MASK] is shown. The other predictions can be copied from the input, so
+            their hits say little; `mlm_hidden_accuracy` leaves them out.
+    """
     losses, hits = _cross_entropy(logits, labels)
     total = jnp.sum(weights)
     return {
         "mlm_loss": Ratio(jnp.sum(losses * weights), total),
         "mlm_accuracy": Ratio(jnp.sum(hits * weights), total),
+        "mlm_hidden_accuracy": Ratio(jnp.sum(hits * weights * hidden), jnp.sum(weights * hidden)),
     }
 
 

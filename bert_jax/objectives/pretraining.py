@@ -61,7 +61,13 @@ def pretraining_objective(
             masked.positions,
             key,
         )
-        metrics = masked_language_model(logits.masked_language_model, masked.labels, masked.weights)
+        shown = jnp.take_along_axis(masked.input_ids, masked.positions, axis=1)
+        metrics = masked_language_model(
+            logits.masked_language_model,
+            masked.labels,
+            masked.weights,
+            (shown == vocabulary.mask_id).astype(jnp.float32),
+        )
         total = metrics["mlm_loss"].numerator / (weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON)
         if with_nsp:
             metrics |= next_sentence(logits.next_sentence, examples.next_sentence_label)

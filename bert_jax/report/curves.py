@@ -141,6 +141,13 @@ def _explain_speed(run: Run, reference: Reference | None) -> str:
     )
 
 
+def _explain_hidden_accuracy(run: Run, reference: Reference | None) -> str:
+    return (
+        "Of the words to predict, one in five is not shown as [MASK], and half of those can be "
+        "copied. These are the others: what rises above the dashed line here comes from context."
+    )
+
+
 def _explain_norm(run: Run, reference: Reference | None) -> str:
     return (
         "The size of the gradient before clipping. A calm line is a healthy run; spikes that "
@@ -156,6 +163,14 @@ _CURVES = (
         "percent",
         "zero",
         _explain_accuracy,
+        _most_frequent,
+    ),
+    Curve(
+        "mlm_hidden_accuracy",
+        "Words shown as [MASK]: accuracy",
+        "percent",
+        "zero",
+        _explain_hidden_accuracy,
         _most_frequent,
     ),
     Curve("nsp_accuracy", "Next sentence: accuracy", "percent", "fit", _explain_nsp, _majority),

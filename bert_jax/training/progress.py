@@ -41,6 +41,7 @@ class Progress:
 _SHOWN = {
     "mlm_loss": "MLM loss {:.3f}",
     "mlm_accuracy": "accuracy {:.1%}",
+    "mlm_hidden_accuracy": "of [MASK] {:.1%}",
     "nsp_accuracy": "NSP accuracy {:.1%}",
     "learning_rate": "rate {:.2e}",
     "tokens_per_second": "{:,.0f} tokens/s",

@@ -9,6 +9,7 @@ from bert_jax.objectives.sentence_pair import next_sentence
 LOGITS = jax.random.normal(jax.random.key(0), (3, 4, 11)) * 4
 LABELS = jax.random.randint(jax.random.key(1), (3, 4), 0, 11)
 WEIGHTS = jnp.asarray([[1.0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]])
+HIDDEN = jnp.asarray([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 1, 1, 1]])
 
 
 def log_softmax(logits):
@@ -22,11 +23,11 @@ def plain_loss(logits, labels):
 
 
 def mlm_loss(logits, labels=LABELS, weights=WEIGHTS):
-    return masked_language_model(logits, labels, weights)["mlm_loss"].numerator
+    return masked_language_model(logits, labels, weights, weights)["mlm_loss"].numerator
 
 
 def test_the_language_models_loss_and_accuracy_are_sums_over_what_counts():
-    metrics = masked_language_model(LOGITS, LABELS, WEIGHTS)
+    metrics = masked_language_model(LOGITS, LABELS, WEIGHTS, WEIGHTS)
     losses = -np.take_along_axis(log_softmax(LOGITS), np.asarray(LABELS)[..., None], -1)[..., 0]
     hits = np.argmax(LOGITS, -1) == LABELS
     np.testing.assert_allclose(metrics["mlm_loss"].numerator, (losses * WEIGHTS).sum(), rtol=1e-6)
@@ -36,9 +37,16 @@ def test_the_language_models_loss_and_accuracy_are_sums_over_what_counts():
 
 def test_a_prediction_is_a_hit_where_the_label_has_the_highest_score():
     labels = jnp.argmax(LOGITS, -1)
-    assert masked_language_model(LOGITS, labels, WEIGHTS)["mlm_accuracy"].numerator == 6
+    assert masked_language_model(LOGITS, labels, WEIGHTS, HIDDEN)["mlm_accuracy"].numerator == 6
     wrong = (labels + 1) % 11
-    assert masked_language_model(LOGITS, wrong, WEIGHTS)["mlm_accuracy"].numerator == 0
+    assert masked_language_model(LOGITS, wrong, WEIGHTS, HIDDEN)["mlm_accuracy"].numerator == 0
+
+
+def test_the_accuracy_where_the_mask_is_shown_leaves_the_others_out():
+    labels = jnp.argmax(LOGITS, -1)
+    labels = labels.at[:, 2].set((labels[:, 2] + 1) % 11)
+    found = masked_language_model(LOGITS, labels, WEIGHTS, HIDDEN)["mlm_hidden_accuracy"]
+    assert (found.numerator, found.denominator) == (3, 4)
 
 
 def test_the_gradient_is_that_of_the_plain_expression():

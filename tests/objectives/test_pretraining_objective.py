@@ -57,7 +57,14 @@ def test_the_loss_is_the_sum_of_both_means(setting):
     mlm, nsp = metrics["mlm_loss"], metrics["nsp_loss"]
     expected = mlm.numerator / (mlm.denominator + 1e-5) + nsp.numerator / nsp.denominator
     np.testing.assert_allclose(loss, expected, rtol=1e-7)
-    assert set(metrics) == {"mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy"}
+    assert set(metrics) == {
+        *("mlm_loss", "mlm_accuracy", "mlm_hidden_accuracy", "nsp_loss", "nsp_accuracy")
+    }
+    shown = np.take_along_axis(
+        np.asarray(setting.examples.masked.input_ids), setting.examples.masked.positions, 1
+    )
+    hidden = (shown == 4) * setting.examples.masked.weights
+    assert metrics["mlm_hidden_accuracy"].denominator == hidden.sum() < mlm.denominator
 
 
 def test_without_next_sentence_prediction_there_is_no_word_of_it(setting):
@@ -65,7 +72,7 @@ def test_without_next_sentence_prediction_there_is_no_word_of_it(setting):
     weights = own.weights(setting.examples)
     gradient = jax.grad(lambda p: own.loss(p, setting.examples, weights, None)[0])(setting.params)
     _, metrics = own.loss(setting.params, setting.examples, weights, None)
-    assert set(metrics) == {"mlm_loss", "mlm_accuracy"}
+    assert set(metrics) == {"mlm_loss", "mlm_accuracy", "mlm_hidden_accuracy"}
     assert not gradient["pairs"].any()
     assert gradient["words"].any()
 
