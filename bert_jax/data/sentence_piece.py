@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from bert_jax.data.sentence_piece_json import find_obstacle, make_engine, parse_model
+from bert_jax.data.tokenizer_json import write_tokenizer
 from bert_jax.errors import ConfigError, DataError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -101,11 +103,20 @@ class SentencePiece:
         return found if self._processor.id_to_piece(found) == token else None
 
     def save(self, directory: Path) -> None:
-        """Write tokenizer.model and tokenizer_config.json."""
+        """Write tokenizer.model and, for `transformers`, tokenizer.json and its settings."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "tokenizer.model").write_bytes(self._model)
-        config = {"tokenizer_class": "SentencePiece", "do_lower_case": self.lower_case}
-        (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+        spec = parse_model(self._model)
+        obstacle = find_obstacle(spec)
+        if obstacle:
+            logging.warning(
+                "%s: no tokenizer.json, so `transformers` cannot read it: %s", directory, obstacle
+            )
+        engine = None if obstacle else make_engine(spec, self.lower_case)
+        ids = (self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id)
+        specials = [self.id_to_token(i) for i in ids]
+        rules = {"do_lower_case": self.lower_case}
+        write_tokenizer(directory, engine, specials, "PreTrainedTokenizerFast", rules)
 
 
 def train_sentencepiece(

@@ -1,6 +1,5 @@
 """Text to ids and back: what a tokenizer offers, and how to train and load one."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -8,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from absl import logging
 
-from bert_jax.data import wordpiece
 from bert_jax.data.sentence_piece import SentencePiece, train_sentencepiece
-from bert_jax.data.wordpiece import WordPiece
+from bert_jax.data.wordpiece_files import read_rule, read_settings, read_wordpiece
+from bert_jax.data.wordpiece_training import train_wordpiece
 from bert_jax.errors import ConfigError, DataError
 
 
@@ -55,36 +54,25 @@ class Tokenizer(Protocol):
 
 
 def load_tokenizer(path: str | Path, lower_case: bool | None = None) -> Tokenizer:
-    """Load a tokenizer from a folder, a vocab.txt or a SentencePiece model.
+    """Load a tokenizer from a folder, a vocab.txt, a tokenizer.json or a SentencePiece model.
 
     Args:
-        path: a folder with vocab.txt or tokenizer.model, or such a file.
-        lower_case: whether text is lower-cased; None takes it from tokenizer_config.json beside
-            the file, else from the vocabulary: one with upper-case pieces is cased.
+        path: a folder with vocab.txt, tokenizer.model or tokenizer.json, or such a file.
+        lower_case: whether text is lower-cased; None takes it from the files beside it, as
+            `wordpiece_files` describes; a SentencePiece model is cased where nothing is said.
 
     Raises:
-        DataError: nothing there, not readable, or a special token is missing.
+        DataError: nothing there, not readable, or not a tokenizer that BERT can use.
     """
-    path = Path(path)
-    file = _find_file(path)
-    settings = _read_settings(file.parent / "tokenizer_config.json")
-    if lower_case is None:
-        lower_case = settings.get("do_lower_case")
+    file = _find_file(Path(path))
     try:
-        if file.suffix == ".model":
-            return SentencePiece(file.read_bytes(), lower_case=bool(lower_case), where=str(file))
-        vocabulary = wordpiece.read_vocabulary(file)
+        if file.suffix != ".model":
+            return read_wordpiece(file, lower_case)
+        if lower_case is None:
+            lower_case = read_rule(read_settings(file.parent), "do_lower_case", file.parent)
+        return SentencePiece(file.read_bytes(), lower_case=bool(lower_case), where=str(file))
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    if lower_case is None:
-        lower_case = not wordpiece.looks_cased(vocabulary)
-    return WordPiece(
-        vocabulary,
-        lower_case=lower_case,
-        strip_accents=settings.get("strip_accents"),
-        tokenize_chinese_chars=settings.get("tokenize_chinese_chars", True),
-        where=str(file),
-    )
 
 
 def train_tokenizer(
@@ -112,7 +100,7 @@ def train_tokenizer(
         raise ConfigError(
             f"config.tokenizer.kind: got {kind!r}, wants 'wordpiece' or 'sentencepiece'"
         )
-    tokenizer = wordpiece.train_wordpiece(
+    tokenizer = train_wordpiece(
         texts, vocab_size, lower_case=lower_case, alphabet_share=alphabet_share
     )
     if tokenizer.vocab_size < vocab_size:
@@ -126,24 +114,12 @@ def train_tokenizer(
 
 def _find_file(path: Path) -> Path:
     if path.is_dir():
-        for name in ("vocab.txt", "tokenizer.model", "spiece.model"):
+        for name in ("vocab.txt", "tokenizer.model", "spiece.model", "tokenizer.json"):
             if (path / name).is_file():
                 return path / name
-        raise DataError(f"{path}: holds neither vocab.txt nor tokenizer.model")
+        raise DataError(f"{path}: holds neither vocab.txt, tokenizer.model nor tokenizer.json")
     if not path.is_file():
-        raise DataError(f"{path}: no such tokenizer; wants a folder, a vocab.txt or a .model")
+        raise DataError(
+            f"{path}: no such tokenizer; wants a folder, a vocab.txt, a .model or a tokenizer.json"
+        )
     return path
-
-
-def _read_settings(path: Path) -> dict:
-    """Return what tokenizer_config.json says, nothing where there is none."""
-    if not path.is_file():
-        return {}
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: unreadable ({error})") from None
-    if not isinstance(settings, dict):
-        raise DataError(f"{path}: not a JSON object")
-    names = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
-    return {name: settings[name] for name in names if settings.get(name) is not None}

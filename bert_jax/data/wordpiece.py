@@ -4,13 +4,13 @@ import hashlib
 import json
 import re
 import struct
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from bert_jax.data.tokenizer_json import write_tokenizer
 from bert_jax.errors import DataError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -80,18 +80,20 @@ class WordPiece:
     def engine(self):
         """Return the Hugging Face tokenizer that decides the ids."""
         if self._engine is None:
-            from tokenizers import Tokenizer
-            from tokenizers.models import WordPiece as Model
-
-            model = Model(
-                vocab=self._ids,
-                unk_token="[UNK]",
-                max_input_chars_per_word=MAX_WORD_CHARACTERS,
-            )
-            engine = Tokenizer(model)
-            _set_rules(engine, self.lower_case, self.strip_accents, self.tokenize_chinese_chars)
-            self._engine = engine
+            self._engine = self._make_engine()
         return self._engine
+
+    def _make_engine(self):
+        from tokenizers import Tokenizer, decoders
+        from tokenizers.models import WordPiece as Model
+
+        model = Model(
+            vocab=self._ids, unk_token="[UNK]", max_input_chars_per_word=MAX_WORD_CHARACTERS
+        )
+        engine = Tokenizer(model)
+        engine.decoder = decoders.WordPiece(prefix="##")
+        set_rules(engine, self.lower_case, self.strip_accents, self.tokenize_chinese_chars)
+        return engine
 
     def encode_packed(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of all texts in one array, and the number of ids of each text."""
@@ -184,99 +186,16 @@ class WordPiece:
         return self._ids.get(token)
 
     def save(self, directory: Path) -> None:
-        """Write vocab.txt and tokenizer_config.json."""
+        """Write vocab.txt, tokenizer.json and tokenizer_config.json, for `transformers` too."""
         directory.mkdir(parents=True, exist_ok=True)
         text = "".join(token + "\n" for token in self._tokens)
         (directory / "vocab.txt").write_bytes(text.encode())
-        config = {
-            "tokenizer_class": "BertTokenizer",
-            **self._settings(),
-            "model_max_length": 512,
-            **{
-                f"{name}_token": token
-                for name, token in zip(
-                    ("pad", "unk", "cls", "sep", "mask"), SPECIAL_TOKENS, strict=True
-                )
-            },
-        }
-        text = json.dumps(config, indent=2) + "\n"
-        (directory / "tokenizer_config.json").write_text(text)
+        engine = self._make_engine()  # a fresh one: with its specials it matches them in text
+        write_tokenizer(directory, engine, SPECIAL_TOKENS, "BertTokenizer", self._settings())
 
 
-def read_vocabulary(path: Path) -> list[str]:
-    """Return the lines of a vocab.txt; the line number is the id."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a vocabulary in UTF-8 ({error})") from None
-    tokens = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
-    while tokens and not tokens[-1]:
-        tokens.pop()
-    return tokens
-
-
-def looks_cased(vocabulary: Iterable[str]) -> bool:
-    """Say whether pieces other than [SPECIALS] hold upper-case ASCII letters."""
-    upper = re.compile("[A-Z]")
-    return any(upper.search(token) for token in vocabulary if not re.fullmatch(r"\[.+\]", token))
-
-
-def train_wordpiece(
-    texts: Iterator[str], vocab_size: int, *, lower_case: bool, alphabet_share: float
-) -> WordPiece:
-    """Train a vocabulary of at most `vocab_size` pieces, the same one each time.
-
-    The library's own trainer numbers the continuation letters in the order of a hash table that
-    differs in every process. Giving it the whole alphabet, continuations included, as special
-    tokens in a fixed order leaves nothing to chance. `alphabet_share` bounds the part of the
-    vocabulary that single characters may take; the rarest ones beyond it become [UNK].
-    """
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordPiece as Model
-    from tokenizers.trainers import WordPieceTrainer
-
-    sample = list(texts)
-    engine = Tokenizer(Model(unk_token="[UNK]"))
-    _set_rules(engine, lower_case, lower_case, True)
-    room = max(0, int((vocab_size - len(SPECIAL_TOKENS)) * alphabet_share))
-    alphabet = _alphabet(sample, engine, room)
-    trainer = WordPieceTrainer(
-        vocab_size=vocab_size,
-        show_progress=False,
-        special_tokens=[*SPECIAL_TOKENS, *alphabet],
-        initial_alphabet=[],
-        # Everything that may be used is already there, so no other character enters.
-        limit_alphabet=0,
-    )
-    engine.train_from_iterator(sample, trainer)
-    ids = engine.get_vocab(with_added_tokens=True)
-    return WordPiece(sorted(ids, key=ids.__getitem__), lower_case=lower_case)
-
-
-def _alphabet(sample: list[str], engine, room: int) -> list[str]:
-    """Return the characters to keep and their continuations, most frequent first if cut."""
-    counts: Counter[str] = Counter()
-    for text in sample:
-        counts.update(text)
-    normalized: Counter[str] = Counter()
-    for character, count in counts.items():
-        for c in engine.normalizer.normalize_str(character):
-            if not c.isspace():
-                normalized[c] += count
-    pieces: list[str] = []
-    for character, _ in sorted(normalized.items(), key=lambda item: (-item[1], item[0])):
-        alone = engine.pre_tokenizer.pre_tokenize_str(
-            engine.normalizer.normalize_str(f"a{character}a")
-        )
-        # Punctuation and ideographs are words of their own and never continue one.
-        new = [character, "##" + character] if len(alone) == 1 else [character]
-        if len(pieces) + len(new) > room:
-            break
-        pieces += new
-    return sorted(pieces, key=lambda piece: (piece.startswith("##") and len(piece) > 2, piece))
-
-
-def _set_rules(engine, lower_case: bool, strip_accents: bool, chinese: bool) -> None:
+def set_rules(engine, lower_case: bool, strip_accents: bool, chinese: bool) -> None:
+    """Give a Hugging Face tokenizer BERT's normalisation and its words."""
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
 

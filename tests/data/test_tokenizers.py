@@ -149,7 +149,7 @@ def test_packed_ids_are_those_of_the_batch(trained):
 
 def test_case_is_seen_in_the_vocabulary_unless_it_is_said(tmp_path):
     path = tmp_path / "vocab.txt"
-    path.write_text("\n".join([*SPECIAL_TOKENS, "[unused1]", "the"]) + "\n")
+    path.write_text("\n".join([*SPECIAL_TOKENS, "[unused1]", "<S>", "the"]) + "\n")
     assert load_tokenizer(path).lower_case
     path.write_text("\n".join([*SPECIAL_TOKENS, "The"]) + "\r\n")
     assert not load_tokenizer(path).lower_case
