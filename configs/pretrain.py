@@ -3,8 +3,9 @@
     python -m bert_jax.pretrain --config=configs/pretrain.py:base,gpu \
         --config.data.path=DIR --workdir=runs/base
 
-Behind the colon: a size (tiny, mini, small, medium, base, large; base by default), then the kind of
-accelerator (cpu, gpu, tpu; by default what JAX finds). Either may be left out.
+Behind the colon: a size (tiny, mini, small, medium, base, large; base by default), the kind of
+accelerator (cpu, gpu, tpu; by default what JAX finds) and a profile (google, the default, or
+huggingface; see `configs/profiles.py`). Each may be left out.
 
 The numbers are those of the paper's recipe for sequences of 128: 1M steps of 256 sequences,
 AdamW at 1e-4 with 10k steps of warm-up, dropout 0.1. `configs/bert.py` adds its second
@@ -15,18 +16,21 @@ from ml_collections import ConfigDict, config_dict
 
 from bert_jax.model.config import SIZES
 from configs import prepare
+from configs.profiles import PROFILES, ProfileName
 
 ACCELERATORS = ("cpu", "gpu", "tpu")
 
 
 def get_config(arguments: str = "") -> ConfigDict:
-    """Make the config of a size on an accelerator: "large,tpu", "mini", "cpu" or ""."""
-    size, accelerator = _parse(arguments)
+    """Make a config of a size, an accelerator and a profile: "large,tpu,google", "mini" or ""."""
+    size, accelerator, profile_name = _parse(arguments)
+    profile = PROFILES[profile_name]
     on_accelerator = accelerator in ("gpu", "tpu")
     config = ConfigDict()
 
+    config.profile = ProfileName(profile_name)  # what fields below come from; no flag changes it
     config.seed = 0  # of parameters, pairs, masks and dropout; batches depend on it and the step
-    config.init_from = config_dict.placeholder(str)  # run folder whose parameters to begin with
+    config.init_from = config_dict.placeholder(str)  # to begin with: run, Hugging Face, TF1
     config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products
     config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # fast to compile
     config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again
@@ -39,12 +43,13 @@ def get_config(arguments: str = "") -> ConfigDict:
 
     config.model = ConfigDict(SIZES[size])
     config.model.vocab_size = config_dict.placeholder(int)  # by default the tokenizer's
-    config.model.hidden_act = "gelu"  # gelu (exact), gelu_new (tanh), relu, silu
+    config.model.hidden_act = profile.hidden_act  # gelu (exact), gelu_new (tanh), relu, silu
     config.model.hidden_dropout_prob = 0.1  # after embeddings and before each residual sum
     config.model.attention_probs_dropout_prob = 0.1
     config.model.max_position_embeddings = 512  # longest sequence the model can ever take
     config.model.type_vocab_size = 2  # segments: A and B
-    config.model.initializer_range = 0.02  # standard deviation, cut at two of them
+    config.model.initializer = profile.initializer  # truncated_normal (cut at two sigma), normal
+    config.model.initializer_range = 0.02  # its sigma
     config.model.layer_norm_eps = 1e-12
     config.model.normalization = "post"  # LayerNorm after the residual (BERT) or before the block
     config.model.tie_word_embeddings = True  # output scores from the token embeddings
@@ -61,14 +66,14 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.masking.evaluation_rate = 0.15  # the same for all runs, so that they can be compared
 
     config.optimizer = ConfigDict()
-    config.optimizer.name = "bert_adamw"  # bert_adamw (no bias correction), adamw, lamb
+    config.optimizer.name = profile.optimizer  # bert_adamw (no bias correction), adamw, lamb
     config.optimizer.learning_rate = 1e-4  # at the end of warm-up
     config.optimizer.warmup_steps = 10_000
-    config.optimizer.schedule = "linear"  # linear, cosine, constant
+    config.optimizer.schedule = profile.schedule  # linear, linear_after_warmup, cosine, constant
     config.optimizer.end_learning_rate = 0.0  # at the last step
     config.optimizer.beta1 = 0.9
     config.optimizer.beta2 = 0.999
-    config.optimizer.epsilon = 1e-6
+    config.optimizer.epsilon = profile.epsilon
     config.optimizer.weight_decay = 0.01
     config.optimizer.no_decay = ("/bias$", "layer_norm/scale$")  # searched in parameter paths
     config.optimizer.clip_norm = 1.0  # global norm of gradients; 0: no clipping
@@ -106,17 +111,19 @@ def get_config(arguments: str = "") -> ConfigDict:
     return config
 
 
-def _parse(arguments: str) -> tuple[str, str]:
-    size, accelerator = "base", None
+def _parse(arguments: str) -> tuple[str, str, str]:
+    size, accelerator, profile = "base", None, "google"
     for word in filter(None, arguments.split(",")):
         if word in SIZES:
             size = word
         elif word in ACCELERATORS:
             accelerator = word
+        elif word in PROFILES:
+            profile = word
         else:
-            known = ", ".join((*SIZES, *ACCELERATORS))
-            raise ValueError(f"{word!r} is neither a size nor an accelerator: {known}")
-    return size, accelerator or _found()
+            known = ", ".join((*SIZES, *ACCELERATORS, *PROFILES))
+            raise ValueError(f"{word!r} is no size, accelerator or profile: {known}")
+    return size, accelerator or _found(), profile
 
 
 def _found() -> str:

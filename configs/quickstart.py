@@ -21,6 +21,7 @@ def get_config() -> ConfigDict:
     # What learns soonest at this size; BERT itself is post-norm, with dropout 0.1 and the
     # optimizer without bias correction.
     config.model.normalization = "pre"
+    config.model.hidden_act = "gelu"  # exact, as in the models that others export
     config.model.hidden_dropout_prob = 0.0
     config.model.attention_probs_dropout_prob = 0.0
     config.model.max_position_embeddings = 64

@@ -19,6 +19,7 @@ def get_config() -> ConfigDict:
     """Make the config."""
     config = pretrain.get_config("mini,cpu")
     config.model.normalization = "pre"
+    config.model.hidden_act = "gelu"
     config.model.hidden_dropout_prob = 0.0
     config.model.attention_probs_dropout_prob = 0.0
     config.model.max_position_embeddings = 128

@@ -2,18 +2,26 @@
 
 import importlib
 import inspect
+import json
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from absl import flags
+from ml_collections import config_flags
 
 from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
 from bert_jax.model import SIZES, BertConfig, Execution
 from bert_jax.runs.pretraining import PretrainConfig, intervals_of
 from bert_jax.training.phases import Phase, plan_phases
+from configs import pretrain
+from configs.profiles import PROFILES
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+SHARED = ("__init__", "profiles")  # what configs are made with
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED)
 ACCELERATORS = ("cpu", "gpu", "tpu")
 
 
@@ -70,12 +78,79 @@ def test_the_paper_recipe_trains_its_last_tenth_at_512():
     assert not config.phases.long.restart_schedule
 
 
-@pytest.mark.parametrize("arguments", ["huge", "base,cuda", "base,gpu,x"])
+@pytest.mark.parametrize("arguments", ["huge", "base,cuda", "base,gpu,x", "tiny,Google"])
 def test_an_unknown_word_behind_the_colon_is_refused_with_those_known(arguments):
-    from configs import pretrain
-
-    with pytest.raises(ValueError, match="tiny, mini, .*cpu, gpu, tpu"):
+    with pytest.raises(ValueError, match="tiny, mini, .*cpu, gpu, tpu, google, huggingface"):
         pretrain.get_config(arguments)
+
+
+def flattened(values, prefix=""):
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def test_the_profiles_differ_in_what_the_two_compute_differently_and_in_nothing_else():
+    google, huggingface = (
+        dict(flattened(pretrain.get_config(f"base,cpu,{name}").to_dict())) for name in PROFILES
+    )
+    assert google.keys() == huggingface.keys()
+    differences = {k: (google[k], huggingface[k]) for k in google if google[k] != huggingface[k]}
+    assert differences == {
+        "profile": ("google", "huggingface"),
+        "model.hidden_act": ("gelu_new", "gelu"),
+        "model.initializer": ("truncated_normal", "normal"),
+        "optimizer.name": ("bert_adamw", "adamw"),
+        "optimizer.epsilon": (1e-6, 1e-8),
+        "optimizer.schedule": ("linear", "linear_after_warmup"),
+    }
+
+
+@pytest.mark.parametrize("name", ["pretrain", "bert"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_builds_in_every_config_that_takes_one_and_is_kept_by_name(name, profile):
+    values = importlib.import_module(f"configs.{name}").get_config(f"cpu,{profile}").to_dict()
+    config = cli.build(PretrainConfig, values, "config")
+    cli.build(BertConfig, config.model | {"vocab_size": 30_522}, "config.model")
+    assert json.loads(json.dumps(values))["profile"] == config.profile == profile
+
+
+def test_google_is_the_profile_of_those_who_name_none():
+    assert (
+        pretrain.get_config("tiny,cpu").to_dict()
+        == pretrain.get_config("cpu,google,tiny").to_dict()
+    )
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """A function (flags) that gives the config after a command line."""
+
+    def parse(*arguments):
+        config = f"--config={FOLDER / 'pretrain.py'}:tiny,cpu,huggingface"
+        monkeypatch.setattr("sys.argv", ["pretrain", config, *arguments])
+        values = flags.FlagValues()
+        config_flags.DEFINE_config_file("config", flag_values=values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # ml_collections loads files so
+            values(sys.argv)
+        return values.config
+
+    return parse
+
+
+def test_a_flag_overrides_a_field_of_a_profile_and_leaves_the_others(parsed):
+    config = parsed("--config.model.hidden_act=relu")
+    assert (config.profile, config.model.hidden_act) == ("huggingface", "relu")
+    assert config.model.initializer == "normal"
+
+
+@pytest.mark.parametrize("name", ["google", "huggingface", "other"])
+def test_a_flag_cannot_rename_a_profile_and_leave_its_fields(name, parsed):
+    with pytest.raises(flags.Error, match="chosen behind the colon, .*google, huggingface"):
+        parsed(f"--config.profile={name}")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 import dataclasses
 
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
+INITIALIZERS = ("truncated_normal", "normal")
 NORMALIZATIONS = ("post", "pre")
 REMATERIALIZATIONS = ("none", "layer")
 COMPUTE_DTYPES = ("float32", "bfloat16")
@@ -28,6 +29,7 @@ class BertConfig:
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
+    initializer: str = "truncated_normal"
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
     normalization: str = "post"
@@ -47,6 +49,7 @@ class BertConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
         _one_of("hidden_act", self.hidden_act, ACTIVATIONS)
+        _one_of("initializer", self.initializer, INITIALIZERS)
         _one_of("normalization", self.normalization, NORMALIZATIONS)
 
     @property

@@ -57,6 +57,7 @@ class TrainConfig:
 class PretrainConfig:
     """`configs/pretrain.py` as plain values; it says what each of them means."""
 
+    profile: str
     seed: int
     init_from: str | None
     compute_dtype: str

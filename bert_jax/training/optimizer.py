@@ -1,6 +1,8 @@
 """Optimizers of BERT, and which parameters they decay."""
 
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,7 @@ class OptimizerConfig:
         name: "bert_adamw" (Google's: no bias correction), "adamw", or "lamb".
         learning_rate: at the end of warm-up.
         warmup_steps: steps of linear warm-up.
-        schedule: "linear", "cosine" or "constant".
+        schedule: "linear", "linear_after_warmup", "cosine" or "constant".
         end_learning_rate: at the last step.
         beta1: decay of the first moment.
         beta2: decay of the second moment.
@@ -62,25 +64,41 @@ class OptimizerConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
 
 
-def make_optimizer(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
-    """Chain clipping, moments, decay and the learning rate, in BERT's order."""
+def make_optimizer(
+    config: OptimizerConfig,
+    rate: optax.Schedule,
+    multiple: Callable[[str], float] = lambda path: 1.0,
+) -> optax.GradientTransformation:
+    """Chain clipping, moments, decay and the learning rate, in BERT's order.
+
+    Args:
+        config: what to chain.
+        rate: the learning rate at a step.
+        multiple: of the learning rate, for each parameter by its path.
+    """
 
     def decayed(params: Any) -> Any:
         return decay_mask(params, config.no_decay)
 
     parts = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
-    if config.name == "bert_adamw":
-        parts.append(scale_by_bert_adam(config.beta1, config.beta2, config.epsilon))
-    else:
-        parts.append(optax.scale_by_adam(config.beta1, config.beta2, config.epsilon))
+    corrected = config.name != "bert_adamw"
+    parts.append(scale_by_adam(config.beta1, config.beta2, config.epsilon, corrected=corrected))
     parts.append(optax.add_decayed_weights(config.weight_decay, mask=decayed))
-    if config.name == "lamb":  # You et al. 2019; biases and LayerNorm keep the plain update
+    if config.name == "lamb":  # You et al. 2019; biases and LayerNorm keep the plain update, and so
+        # does what is all zeros: a ratio of zero would hold it there
         parts.append(optax.masked(optax.scale_by_trust_ratio(), decayed))
-    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+    parts.append(optax.scale_by_learning_rate(rate))
+    return optax.chain(*parts, optax.stateless(lambda updates, _: _scaled(updates, multiple)))
 
 
-def scale_by_bert_adam(beta1: float, beta2: float, epsilon: float) -> optax.GradientTransformation:
-    """Scale by Adam's moments without bias correction, as Google's `optimization.py` does."""
+def scale_by_adam(
+    beta1: float, beta2: float, epsilon: float, *, corrected: bool
+) -> optax.GradientTransformation:
+    """Scale by Adam's moments (Kingma & Ba 2014), corrected for their start at zero or not.
+
+    Google's `optimization.py` does not correct, for which optax has no switch; and optax's
+    correction is wrong by 1e-5 at first, since 1 - 0.999 loses digits in float32.
+    """
 
     def init(params: optax.Params) -> optax.ScaleByAdamState:
         zeros = jax.tree.map(jnp.zeros_like, params)
@@ -92,12 +110,25 @@ def scale_by_bert_adam(beta1: float, beta2: float, epsilon: float) -> optax.Grad
     ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
         del params
         assert isinstance(state, optax.ScaleByAdamState)
+        count = optax.safe_increment(state.count)
         mu = optax.tree.update_moment(updates, state.mu, beta1, 1)
         nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, beta2, 2)
-        scaled = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + epsilon), mu, nu)
-        return scaled, optax.ScaleByAdamState(optax.safe_increment(state.count), mu, nu)
+        first, second = (_share(beta1, count), _share(beta2, count)) if corrected else (1.0, 1.0)
+        scaled = jax.tree.map(lambda m, v: m / first / (jnp.sqrt(v / second) + epsilon), mu, nu)
+        return scaled, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(init, update)
+
+
+def _share(beta: float, count: jax.typing.ArrayLike) -> jax.Array:
+    """Compute 1 - beta^count, how much of a moment the gradients seen so far make up."""
+    return -jnp.expm1(count * (math.log(beta) if beta else -math.inf))
+
+
+def _scaled(updates: Any, multiple: Callable[[str], float]) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, update: update * multiple(path_of(path)), updates
+    )
 
 
 def decay_mask(params: Any, no_decay: tuple[str, ...]) -> Any:

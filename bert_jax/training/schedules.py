@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import optax
 
-SHAPES = ("linear", "cosine", "constant")
+SHAPES = ("linear", "linear_after_warmup", "cosine", "constant")
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,9 @@ class Schedule:
     Attributes:
         peak: learning rate that warm-up aims at.
         warmup_steps: steps of linear warm-up.
-        shape: how the rate falls from the first step to the last: linear, cosine, constant.
-        end: learning rate at the last step, for linear and cosine.
+        shape: how the rate falls from the first step to the last: linear, cosine, constant; or
+            linear_after_warmup, which falls from the end of warm-up.
+        end: learning rate at the last step; constant ignores it.
 
     Raises:
         ValueError: a value is out of range.
@@ -39,10 +40,14 @@ def learning_rate(schedule: Schedule, steps: int) -> optax.Schedule:
     """Build the rate over `steps` steps.
 
     As in Google's `optimization.py`: decay runs over all steps from the first one, and warm-up
-    overrides it while it lasts, so the rate steps down slightly where warm-up ends.
+    overrides it while it lasts, so the rate steps down slightly where warm-up ends. Hugging
+    Face's linear schedule reaches the peak there; that is "linear_after_warmup".
     """
     if schedule.shape == "linear":
         decay = optax.linear_schedule(schedule.peak, schedule.end, steps)
+    elif schedule.shape == "linear_after_warmup":
+        falling = max(steps - schedule.warmup_steps, 1)
+        decay = optax.linear_schedule(schedule.peak, schedule.end, falling, schedule.warmup_steps)
     elif schedule.shape == "cosine":
         floor = schedule.end / schedule.peak
         decay = optax.cosine_decay_schedule(schedule.peak, steps, alpha=floor)

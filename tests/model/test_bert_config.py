@@ -31,7 +31,9 @@ def test_heads_that_do_not_divide_the_hidden_size_are_refused():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"hidden_act": "gelu_fast"}, {"normalization": "both"}], ids=lambda s: str(*s)
+    "setting",
+    [{"hidden_act": "gelu_fast"}, {"initializer": "uniform"}, {"normalization": "both"}],
+    ids=lambda s: str(*s),
 )
 def test_an_unknown_choice_is_refused_with_the_known_ones(setting):
     ((name, value),) = setting.items()
