@@ -16,16 +16,21 @@ setup(
         "absl-py>=2.1,<3",
         "array_record>=0.8,<0.9",  # the files that TFDS reads without TensorFlow
         "flax>=0.12,<0.13",
+        "google-crc32c>=1.6,<2",  # the checksums of TensorFlow's checkpoints
         "importlib_resources>=6,<8",  # TFDS needs it and does not say so
         "jax>=0.10.2,<0.12",
         "jaxtyping>=0.3,<0.4",
         "matplotlib>=3.9,<4",
         "ml_collections>=1.0,<2",
+        "ml_dtypes>=0.5,<1",  # bfloat16 for NumPy
         "numpy>=2,<3",
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12,<0.13",
+        "safetensors>=0.5,<1",
+        "scipy>=1.13,<2",
         "sentencepiece>=0.2,<0.3",
         "sentencex>=1.0,<2",
+        "seqeval>=1.2.2,<2",
         "tensorboardX>=2.6,<3",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tokenizers>=0.22,<0.24",
@@ -38,6 +43,7 @@ setup(
             "pytest>=9,<10",
             "pytest-xdist>=3.6,<4",
             "ruff>=0.15,<0.18",
+            "scikit-learn>=1.5,<2",  # scores are checked against its own
         ],
     },
 )

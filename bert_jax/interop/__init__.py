@@ -1,0 +1,1 @@
+"""Published checkpoints: their files, names and layouts; no torch, no TensorFlow."""
