@@ -207,3 +207,17 @@ def test_the_types_of_ids_are_kept(full):
 def test_a_share_out_of_range_is_refused(values, rule):
     with pytest.raises(ValueError, match=rule):
         Masking(*values)
+
+
+def test_what_stands_in_a_tokens_place_does_not_depend_on_how_it_was_chosen():
+    """With one key for both, a first token that is chosen (a high score) is never hidden."""
+    ids = jnp.full((1, 20), 7, jnp.int32)
+    keys = jax.random.split(jax.random.key(0), 4000)
+    drawn = jax.jit(
+        jax.vmap(lambda key: mask_tokens(ids, jnp.ones_like(ids), key, masking(3), VOCABULARY))
+    )(keys)
+    chosen = (np.asarray(drawn.positions[:, 0]) == 0).any(axis=1)
+    first = np.take_along_axis(np.asarray(drawn.input_ids[:, 0]), drawn.positions[:, 0, :1], 1)[
+        chosen, 0
+    ]
+    assert_share((first == MASK).mean(), 0.8, len(first))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bert_jax.data.batches import Batch
-from bert_jax.model.bert import PretrainingLogits
+from bert_jax.model import PretrainingLogits
 from bert_jax.objectives.masking import Masking, Vocabulary
 from bert_jax.objectives.pretraining import pretraining_objective
 
