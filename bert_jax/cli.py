@@ -30,7 +30,9 @@ class Arguments:
     command: str
 
 
-def run(main: Callable[[Arguments], int | None], *, workdir: bool = True) -> None:
+def run(
+    main: Callable[[Arguments], int | None], *, config: bool = True, workdir: bool = True
+) -> None:
     """Parse flags, call `main`, and leave with its exit code.
 
     A `BertJaxError` becomes one line on standard error and its own exit code; anything else is
@@ -38,14 +40,16 @@ def run(main: Callable[[Arguments], int | None], *, workdir: bool = True) -> Non
 
     Args:
         main: the entry; returns an exit code, or None for 0.
+        config: whether the entry needs `--config`; without, it is given an empty one.
         workdir: whether the entry needs `--workdir`.
     """
-    config_flags.DEFINE_config_file(
-        "config",
-        None,
-        "Config file, behind a colon what it takes: configs/pretrain.py:large,tpu. "
-        "Any field of it can be overridden: --config.optimizer.learning_rate=1e-4.",
-    )
+    if config:
+        config_flags.DEFINE_config_file(
+            "config",
+            None,
+            "Config file, behind a colon what it takes: configs/pretrain.py:large,tpu. "
+            "Any field of it can be overridden: --config.optimizer.learning_rate=1e-4.",
+        )
     if workdir:
         flags.DEFINE_string("workdir", None, "Folder where the run is kept; made if missing.")
 
@@ -53,10 +57,11 @@ def run(main: Callable[[Arguments], int | None], *, workdir: bool = True) -> Non
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # libraries are chatty at INFO
         path = Path(flags.FLAGS.workdir) if workdir else None
-        return main(Arguments(flags.FLAGS.config, path, _command(sys.argv))) or 0
+        values = flags.FLAGS.config if config else ConfigDict()
+        return main(Arguments(values, path, _command(sys.argv))) or 0
 
     try:
-        app.run(start, flags_parser=lambda argv: _parse(argv, workdir))
+        app.run(start, flags_parser=lambda argv: _parse(argv, config, workdir))
     except BertJaxError as error:
         _leave(str(error), error.exit_code)
     except OSError as error:
@@ -119,23 +124,24 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _parse(argv: list[str], needs_workdir: bool) -> list[str]:
+def _parse(argv: list[str], needs_config: bool, needs_workdir: bool) -> list[str]:
     """Parse flags with absl; whatever is wrong with them becomes a ConfigError of one line."""
     known = flags.FLAGS
     try:
         rest = known(argv)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        _explain_config(argv)
+        if needs_config:
+            _explain_config(argv)
         text = str(error).strip().strip("'\"")
         raise ConfigError(" ".join(text.split()) or type(error).__name__) from error
     if any(known[name].present and known[name].value for name in ("help", "helpshort", "helpfull")):
         return rest
     if len(rest) > 1:
-        raise ConfigError(f"{rest[1]}: not a flag; flags begin with --, as in --config=FILE")
-    if known["config"].value is None:
+        raise ConfigError(f"{rest[1]}: not a flag; flags begin with --, as in --name=VALUE")
+    if needs_config and known["config"].value is None:
         raise ConfigError("--config is missing: name a config file, e.g. --config=configs/...")
-    if not isinstance(known["config"].value, ConfigDict):  # absl keeps a failed load for later
-        _explain_config(argv)
+    if needs_config and not isinstance(known["config"].value, ConfigDict):
+        _explain_config(argv)  # absl keeps a failed load for later
     if needs_workdir and not known["workdir"].value:
         raise ConfigError("--workdir is missing: name the folder where the run is kept")
     return rest

@@ -42,6 +42,7 @@ SMALL = {
     "model.hidden_dropout_prob": 0.1,
     "model.attention_probs_dropout_prob": 0.1,
     "optimizer.warmup_steps": 5,
+    "optimizer.learning_rate": 1.5e-3,
     "train.steps": 30,
     "train.batch_size": 8,
     "train.max_seq_length": 32,

@@ -21,7 +21,20 @@ MAY_USE = {
     "objectives": {"errors"},
     "report": {"errors"},
     "training": {"errors", "objectives", "model", "data"},
-    "runs": {"errors", "cli", "objectives", "model", "data", "training", "report", "__init__"},
+    "interop": {"errors", "model", "data"},
+    "tasks": {"errors", "data"},
+    "runs": {
+        "errors",
+        "cli",
+        "interop",
+        "tasks",
+        "objectives",
+        "model",
+        "data",
+        "training",
+        "report",
+        "__init__",
+    },
     "__init__": {"runs", "model", "data"},
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
@@ -34,6 +47,8 @@ NOT_IN = {
     "model": {"tensorflow", "ml_collections", "absl"},
     "objectives": {"tensorflow", "flax", "ml_collections", "absl"},
     "training": {"tensorflow", "flax", "ml_collections", "absl"},
+    "interop": JAX | {"tensorflow", "torch"},
+    "tasks": JAX | {"tensorflow"},
     "runs": {"tensorflow", "flax", "ml_collections", "absl"},
     "__init__": JAX | {"tensorflow"},
 }

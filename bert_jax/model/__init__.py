@@ -1,14 +1,29 @@
 """BERT as Flax Linen modules; the only room that imports flax."""
 
-from bert_jax.model.bert import Bert, BertForPretraining, BertOutput, PretrainingLogits
+from flax.linen import Module
+
+from bert_jax.model.bert import Bert, BertOutput
 from bert_jax.model.config import SIZES, BertConfig, Execution
+from bert_jax.model.with_heads import (
+    KINDS,
+    BertForPretraining,
+    PretrainingLogits,
+    TagScores,
+    initialize,
+    make_model,
+)
 
 __all__ = [
+    "KINDS",
     "SIZES",
     "Bert",
     "BertConfig",
     "BertForPretraining",
     "BertOutput",
     "Execution",
+    "Module",
     "PretrainingLogits",
+    "TagScores",
+    "initialize",
+    "make_model",
 ]

@@ -28,6 +28,14 @@ def dropout(x: Float[Array, "..."], rate: float, key: Key[Array, ""] | None) -> 
     return jnp.where(keep, x / (1 - rate), 0)
 
 
+def split(key: Key[Array, ""] | None) -> tuple[Array | None, Array | None]:
+    """Split a dropout key in two; nothing splits into nothing."""
+    if key is None:
+        return None, None
+    first, second = jax.random.split(key)
+    return first, second
+
+
 def random_bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "..."]:
     """Draw 32 random bits an element: two rounds of a multiply-xorshift mix of index and key."""
     first, second = jax.random.key_data(key).astype(jnp.uint32)

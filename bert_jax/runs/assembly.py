@@ -16,13 +16,14 @@ from bert_jax.data.batches import PretrainingRows, RowFormat
 from bert_jax.data.pairs import PairSampling
 from bert_jax.data.samples import choose_samples
 from bert_jax.data.shards import Corpus
-from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
+from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError, DataError
-from bert_jax.model import BertConfig, BertForPretraining, Execution
+from bert_jax.model import BertConfig, BertForPretraining, Execution, initialize
 from bert_jax.objectives.masking import Masking, Vocabulary
 from bert_jax.objectives.objective import Objective
 from bert_jax.objectives.pretraining import pretraining_objective
-from bert_jax.training.checkpoints import load_params
+from bert_jax.runs.fitting import fit
+from bert_jax.runs.models import read_model, read_tokenizer
 from bert_jax.training.evaluation import FillMask, HeldOut
 from bert_jax.training.hints import PlateauHint, context_free_loss
 from bert_jax.training.loop import Evaluation, Stage
@@ -115,36 +116,45 @@ class Pretraining:
     @functools.cached_property
     def abstract_state(self) -> TrainState:
         """Shapes, dtypes and shardings of the state."""
-        shapes = jax.eval_shape(self._initialize)
-        return jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            shapes,
-            self.sharding.of_state(shapes),
-        )
+        return self.sharding.abstract(self._initialize)
 
     def initial_state(self, init_from: str | None) -> TrainState:
-        """Draw the parameters, each part on the device that holds it, or take another run's.
+        """Draw the parameters, each part on the device that holds it, or take another model's.
 
         Args:
-            init_from: folder of a run whose parameters to begin with; None draws them.
+            init_from: a model whose parameters to begin with: a run's folder, a Hugging Face
+                folder or a TF1 checkpoint; None draws them.
 
         Raises:
-            CheckpointError: that run has no good checkpoint, or one of another model.
+            CheckpointError: there is no good checkpoint, or one of other sizes.
+            ConfigError: its architecture differs in what no shape shows.
             DataError: its tokenizer is another one.
         """
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         state = jax.jit(self._initialize, out_shardings=shardings)()
         if init_from is None:
             return state
-        other = load_tokenizer(Path(init_from) / "tokenizer")
-        if other.fingerprint != self.tokenizer.fingerprint:
+        other = read_model(Path(init_from))
+        if read_tokenizer(other).fingerprint != self.tokenizer.fingerprint:
             raise DataError(
                 f"config.init_from={init_from}: its tokenizer is not the one that "
                 f"{self.corpus.directory} was prepared with; prepare the text with "
-                f"--config.tokenizer.path={init_from}/tokenizer"
+                f"--config.tokenizer.path={other.tokenizer}"
             )
-        params = load_params(Path(init_from) / "checkpoints", self.abstract_state.params)
-        return dataclasses.replace(state, params=params)
+        self._check_architecture(other.config, init_from)
+        fitted = fit(other, jax.device_get(state.params))
+        print(f"parameters from {init_from}:\n{fitted.table()}")
+        return dataclasses.replace(state, params=jax.device_put(fitted.params, shardings.params))
+
+    def _check_architecture(self, other: BertConfig, init_from: str) -> None:
+        """Refuse what no shape shows: the same parameters would mean something else."""
+        for name in ("num_attention_heads", "hidden_act", "layer_norm_eps", "normalization"):
+            ours, theirs = getattr(self.model, name), getattr(other, name)
+            if ours != theirs:
+                raise ConfigError(
+                    f"config.model.{name}={ours}, but {init_from} was trained with {theirs}; "
+                    f"say --config.model.{name}={theirs}"
+                )
 
     def rows(self, split: str, phase: Phase) -> PretrainingRows:
         """Give the rows of a split in the format of a phase."""
@@ -201,8 +211,7 @@ class Pretraining:
 
     def _initialize(self) -> TrainState:
         init_key, key = jax.random.split(jax.random.key(self.seed))
-        ids = jnp.zeros((1, 2), jnp.int32)
-        params = self.module.init(init_key, ids, ids, ids, ids)["params"]
+        params = initialize(self.module, init_key)
         return TrainState(jnp.zeros((), jnp.int32), params, self.transformation.init(params), key)
 
     def _evaluation(self, phase: Phase) -> Evaluation | None:
@@ -231,4 +240,8 @@ class Pretraining:
             self.optimizer.warmup_steps + max(500, steps // 10),
             self.model.normalization == "pre",
         )
-        return Evaluation(held_out, FillMask(self.module.apply, samples, self.tokenizer), hint)
+        return Evaluation(
+            held_out,
+            FillMask(self.module.apply, samples, self.tokenizer),
+            lambda step, _, metrics: hint(step, metrics),
+        )

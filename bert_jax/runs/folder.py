@@ -11,6 +11,7 @@ import jax
 
 from bert_jax.data.batches import PretrainingRows
 from bert_jax.runs.assembly import Pretraining
+from bert_jax.runs.models import CHECKPOINTS, TOKENIZER, write_description
 from bert_jax.training.parameters import count_parameters, format_table, parameter_table
 from bert_jax.training.phases import Phase
 from bert_jax.training.workdir import write_json, write_text
@@ -24,7 +25,7 @@ class RunFolder:
     def __init__(self, workdir: Path) -> None:
         self.workdir = workdir
         self.config = workdir / "config.json"
-        self.checkpoints = workdir / "checkpoints"
+        self.checkpoints = workdir / CHECKPOINTS
         self.report = workdir / "report.html"
         self.run = workdir / "run.json"
 
@@ -45,8 +46,8 @@ class RunFolder:
         table = parameter_table(state.params, shardings, no_decay)
         write_json(self.workdir / "parameters.json", table)
         write_text(self.workdir / "parameters.txt", format_table(table) + "\n")
-        write_json(self.workdir / "model.json", vars(pretraining.model))
-        pretraining.tokenizer.save(self.workdir / "tokenizer")
+        write_description(self.workdir, pretraining.model, "pretraining")
+        pretraining.tokenizer.save(self.workdir / TOKENIZER)
         first = pretraining.plan.phases[0]
         device = jax.devices()[0].device_kind
         parameters = count_parameters(state.params)

@@ -15,10 +15,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from bert_jax.errors import CheckpointError, NumericsError
-from bert_jax.training.state import TrainState, path_of
+from bert_jax.training.state import TrainState, flatten, nest
 from bert_jax.training.workdir import write_json
 
 MANIFEST = "manifest.json"
@@ -122,23 +123,27 @@ class Checkpoints:
         shutil.rmtree(doomed)
 
 
-def load_params(folder: Path, like: Any) -> Any:
-    """Load only the parameters of the newest checkpoint in a folder of checkpoints.
+def load_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """Load only the parameters of the newest checkpoint, by their paths.
 
     Args:
         folder: `checkpoints/` of a run.
-        like: shapes, dtypes and shardings wanted, as `jax.ShapeDtypeStruct`.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or it does not fit.
+        CheckpointError: there is none, or it is damaged.
     """
     steps = Checkpoints(folder, keep=1).steps()
     if not steps:
         raise CheckpointError(f"{folder}: there is no checkpoint")
     newest = folder / f"{steps[-1]:08d}"
-    manifest = _verified(newest)
-    _check_fit(newest, manifest["arrays"]["params"], like)
-    return ocp.load(str((newest / "params").absolute()), like)
+    stored = _verified(newest)["arrays"]["params"]
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    like = {
+        path: jax.ShapeDtypeStruct(shape, dtype, sharding=device)
+        for path, (shape, dtype) in stored.items()
+    }
+    params = ocp.load(str((newest / "params").absolute()), nest(like))
+    return flatten(jax.device_get(params))
 
 
 def _verified(folder: Path) -> dict[str, Any]:
@@ -176,14 +181,12 @@ def _describe(signature: list[Any] | None) -> str:
 
 
 def _signature(tree: Any) -> dict[str, list[Any]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {path_of(path): [list(leaf.shape), str(leaf.dtype)] for path, leaf in leaves}
+    return {path: [list(leaf.shape), str(leaf.dtype)] for path, leaf in flatten(tree).items()}
 
 
 def _not_finite(tree: Any) -> list[str]:
-    finite = jax.device_get(_finite(tree))
-    leaves = jax.tree_util.tree_leaves_with_path(finite)
-    return [path_of(path) for path, good in leaves if not good]
+    finite = flatten(jax.device_get(_finite(tree)))
+    return [path for path, good in finite.items() if not good]
 
 
 @jax.jit

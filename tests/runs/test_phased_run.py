@@ -9,7 +9,7 @@ import pytest
 
 import bert_jax
 from bert_jax import cli
-from bert_jax.errors import CheckpointError, DataError
+from bert_jax.errors import CheckpointError, ConfigError, DataError
 from bert_jax.runs import pretraining as runs
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.sharding import make_mesh
@@ -69,7 +69,9 @@ def test_a_run_begins_with_the_parameters_of_another(phased, assembled):
 def test_parameters_of_another_shape_or_tokenizer_are_refused(phased, assembled, tmp_path):
     with pytest.raises(CheckpointError, match="intermediate.*64.*128"):
         assembled({"model.intermediate_size": 128}).initial_state(str(phased))
-    with pytest.raises(DataError):
+    with pytest.raises(CheckpointError, match="no model here"):
         assembled().initial_state(str(tmp_path))
-    with pytest.raises(CheckpointError, match="not the model of a run"):
+    with pytest.raises(ConfigError, match=r"say --config.model.hidden_act=gelu"):
+        assembled({"model.hidden_act": "relu"}).initial_state(str(phased))
+    with pytest.raises(CheckpointError, match="no model here"):
         bert_jax.load(tmp_path)

@@ -7,8 +7,10 @@ import pytest
 
 from bert_jax import cli
 from bert_jax.errors import CheckpointError, ConfigError, DataError
+from bert_jax.model import BertConfig
 from bert_jax.runs import pretraining as runs
 from bert_jax.runs.identity import keep_config
+from bert_jax.runs.models import write_description
 from bert_jax.training.sharding import make_mesh
 
 
@@ -102,14 +104,14 @@ def test_a_run_does_not_go_on_with_another_corpus(start, tmp_path):
 def test_a_start_from_a_run_without_a_checkpoint_is_refused(start, corpus_directory, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    (other / "tokenizer").symlink_to(corpus_directory / "tokenizer")
+    write_description(other, BertConfig(64, 32, 2, 4, 64), "pretraining")
     with pytest.raises(CheckpointError, match="other/checkpoints: there is no") as caught:
         start({"init_from": str(other)})
     assert caught.value.exit_code == 4
 
 
 def test_a_start_from_no_run_is_refused(start, tmp_path):
-    with pytest.raises(DataError, match="nowhere"):
+    with pytest.raises(CheckpointError, match="nowhere: no model here"):
         start({"init_from": str(tmp_path / "nowhere")})
 
 

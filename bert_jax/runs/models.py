@@ -1,0 +1,133 @@
+"""A trained model, taken out of a folder or put into one, whoever made it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bert_jax import Loaded
+from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
+from bert_jax.errors import CheckpointError, DataError
+from bert_jax.interop.huggingface import is_huggingface, read_huggingface
+from bert_jax.interop.published import Published
+from bert_jax.interop.tensorflow_checkpoint import is_tensorflow, read_tensorflow
+from bert_jax.model import KINDS, BertConfig, Execution, initialize, make_model
+from bert_jax.runs.fitting import Fit, fit
+from bert_jax.training.checkpoints import Checkpoints, load_arrays
+from bert_jax.training.state import TrainState, flatten
+from bert_jax.training.workdir import write_json
+
+MODEL = "model.json"
+CHECKPOINTS = "checkpoints"
+TOKENIZER = "tokenizer"
+
+
+def read_model(path: Path) -> Published:
+    """Read the model of a run of ours, of a Hugging Face folder or of a TF1 checkpoint.
+
+    Raises:
+        CheckpointError: there is none of these, it is damaged, or it is no BERT.
+    """
+    if (path / MODEL).is_file():
+        return _read_own(path)
+    if is_huggingface(path):
+        return read_huggingface(path)
+    if is_tensorflow(path):
+        return read_tensorflow(path)
+    raise CheckpointError(
+        f"{path}: no model here; wants a run's folder (model.json), a Hugging Face folder "
+        "(config.json) or a TF1 checkpoint (bert_config.json)"
+    )
+
+
+def write_description(
+    directory: Path, config: BertConfig, kind: str, labels: tuple[str, ...] = ()
+) -> None:
+    """Write what `read_model` has to know of a model besides its parameters."""
+    description = {"kind": kind, "labels": labels, "config": dataclasses.asdict(config)}
+    write_json(directory / MODEL, description)
+
+
+def write_model(directory: Path, model: Published, params: Any, tokenizer: Tokenizer) -> None:
+    """Write a model as a folder that is read like a run's."""
+    write_description(directory, model.config, model.kind, model.labels)
+    tokenizer.save(directory / TOKENIZER)
+    state = TrainState(jnp.zeros((), jnp.int32), params, (), jax.random.key(0))
+    Checkpoints(directory / CHECKPOINTS, keep=1).save(state, {})
+
+
+def read_tokenizer(model: Published) -> Tokenizer:
+    """Load the tokenizer that belongs to a model.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it has more pieces than the model.
+    """
+    if model.tokenizer is None:
+        raise CheckpointError(
+            f"{model.source.parent}: no vocabulary beside the weights; put its vocab.txt, "
+            "tokenizer.json or .model there"
+        )
+    try:
+        tokenizer = load_tokenizer(model.tokenizer)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise CheckpointError(
+            f"{model.tokenizer}: {tokenizer.vocab_size} pieces, but the model in {model.source} "
+            f"knows {model.config.vocab_size}; they do not belong together"
+        )
+    return tokenizer
+
+
+def complete(model: Published, seed: int = 0) -> Fit:
+    """Give all parameters of a model; what the checkpoint lacks is drawn from the seed."""
+    module = make_model(model.kind, model.config, Execution(), len(model.labels))
+    shapes = jax.eval_shape(lambda: initialize(module, jax.random.key(0)))
+    if flatten(shapes).keys() <= model.arrays.keys():  # drawing takes a compilation
+        drawn = shapes
+    else:
+        drawn = jax.jit(lambda: initialize(module, jax.random.key(seed)))()
+    return fit(model, drawn)
+
+
+def load(directory: Path) -> Loaded:
+    """Load a model to be used; see `bert_jax.load`."""
+    model = read_model(directory)
+    tokenizer = read_tokenizer(model)
+    fitted = complete(model)
+    return Loaded(
+        config=model.config,
+        kind=model.kind,
+        labels=model.labels,
+        module=make_model(model.kind, model.config, Execution(), len(model.labels)),
+        params=jax.device_put(fitted.params),
+        tokenizer=tokenizer,
+        newly_initialized=fitted.new,
+    )
+
+
+def _read_own(directory: Path) -> Published:
+    path = directory / MODEL
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        config = BertConfig(**description["config"])
+        kind, labels = description["kind"], tuple(description["labels"])
+        if kind not in KINDS:
+            raise ValueError(f"kind={kind!r} must be one of {', '.join(KINDS)}")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: not the description of a model ({error})") from error
+    arrays: dict[str, np.ndarray] = load_arrays(directory / CHECKPOINTS)
+    tokenizer = directory / TOKENIZER
+    return Published(
+        config=config,
+        kind=kind,
+        labels=labels,
+        arrays=arrays,
+        unused=(),
+        tokenizer=tokenizer if tokenizer.is_dir() else None,
+        source=directory / CHECKPOINTS,
+    )
