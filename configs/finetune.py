@@ -3,15 +3,16 @@
     python -m bert_jax.finetune --config=configs/finetune.py:sst2 \
         --config.data.path=glue/SST-2 --config.init_from=MODEL --workdir=runs/sst2
 
-Behind the colon: a GLUE task (cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli), or `own` for
-texts or pairs of your own in TSV, CSV or JSONL. The numbers are in the range that the paper
-searched: batch 16 or 32, a rate of 5e-5, 3e-5 or 2e-5, 2 to 4 epochs; small models want 1e-4 to
-3e-4 and 4 epochs. Hardware: any.
+Behind the colon: a GLUE task (cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli); `own` for texts
+or pairs of your own in TSV, CSV or JSONL; `squad1`, `squad2`, `cmrc2018` for questions; `tags` for
+words with a tag each, in CoNLL form. Then, as for pretraining, an accelerator.
+
+The numbers are in the range that the paper searched: batch 16 or 32, a rate of 5e-5, 3e-5 or 2e-5,
+2 to 4 epochs; small models want 1e-4 to 3e-4 and 4 epochs. Hardware: any.
 """
 
 from ml_collections import ConfigDict, config_dict
 
-from bert_jax.model.config import SIZES
 from configs import pretrain
 
 
@@ -40,6 +41,19 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.data.format = "auto"  # own: 'tsv', 'csv', 'jsonl', 'json'
     config.data.delimiter = ""  # own: between cells, '' for that of the format
     config.data.header = ()  # own: names of the columns of files without a header line
+    config.data.questions = ConfigDict()  # squad1, squad2, cmrc2018; all in tokens
+    config.data.questions.doc_stride = 128  # from one window of a long text to the next
+    config.data.questions.max_query_length = 64  # longer questions are cut
+    config.data.questions.max_answer_length = 30
+    config.data.questions.n_best = 20  # answers kept for a question
+    config.data.tagging = ConfigDict()  # tags: files in CoNLL form
+    config.data.tagging.head = "linear"  # or 'crf'
+    config.data.tagging.word_column = 0
+    config.data.tagging.tag_column = -1  # the last
+    config.data.tagging.separator = "blank"  # any blanks and tabs; or 'tab'
+    config.data.tagging.comment = ""  # lines that begin so are left out
+    config.data.tagging.scheme = "auto"  # 'iob1', 'iob2', 'iobes'
+    config.data.tagging.broken_tags = "error"  # or 'repair': read as the CoNLL scorer does
     config.data.validation_share = 0.1  # own: of the training rows, where there is no such file
 
     config.random = ConfigDict()  # the model where init_from is 'random'
@@ -75,7 +89,9 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.train.checkpoint_every = 500  # steps
     config.train.skipped_steps_limit = 20  # not finite in a row, then it stops with code 6
 
+    if task in ("squad1", "squad2", "cmrc2018"):
+        config.train.max_seq_length = 384
+
     config.mesh = base.mesh
     config.rules = base.rules
-    assert config.random.size in SIZES
     return config

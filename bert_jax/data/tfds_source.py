@@ -30,41 +30,17 @@ class TfdsDataset:
             )
         self.identity: tuple[str, int] = (f"tfds:{name}", 0)
         self._name = match["builder"] + (match["config"] or "")
-        self._builder = match["builder"]
         self._split = match["split"] or "train"
         self._text_field = text_field
 
     def documents(self, report: ReadReport, apply: Map) -> Iterator[Document]:
         """Yield the text of each example."""
-        examples = self._open()
+        examples = open_split(self._name, self._split)
         for i in range(len(examples)):
             place = f"tfds:{self._name}:{self._split}[{i}]"
             text = self._text_of(examples[i], place)
             report.text_bytes += len(text)
             yield Document(clean_text(text.decode(errors="replace"), place, report), place)
-
-    def _open(self) -> Any:
-        # Whatever logging the import does stays out of the way of the progress line.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            import tensorflow_datasets as tfds
-        except ImportError as error:
-            raise DataError(
-                f"tfds:{self._name}: {error}; pip install tensorflow-datasets importlib_resources"
-            ) from None
-        _register(self._builder)
-        try:
-            with _no_retries_offline():
-                return tfds.data_source(
-                    self._name, split=self._split, builder_kwargs={"file_format": "array_record"}
-                )
-        except Exception as error:  # whatever it is, of many kinds, the user sees what it says
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise DataError(
-                f"tfds:{self._name}: is not prepared here and cannot be downloaded "
-                f"({type(error).__name__}: {reason}); check the name, the split "
-                f"{self._split!r} and the network, or set TFDS_DATA_DIR to where it is prepared"
-            ) from None
 
     def _text_of(self, example: Any, place: str) -> bytes:
         if not isinstance(example, dict) or self._text_field not in example:
@@ -79,6 +55,35 @@ class TfdsDataset:
         if not isinstance(value, bytes):
             raise DataError(f"{place}: field {self._text_field!r} is not text; set another one")
         return value
+
+
+def open_split(name: str, split: str) -> Any:
+    """Open a split of a dataset, `NAME[/CONFIG]`, as a sequence of dictionaries.
+
+    Raises:
+        DataError: it is not prepared here and cannot be fetched.
+    """
+    # Whatever logging the import does stays out of the way of the progress line.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise DataError(
+            f"tfds:{name}: {error}; pip install tensorflow-datasets importlib_resources"
+        ) from None
+    _register(name.split("/")[0])
+    try:
+        with _no_retries_offline():
+            return tfds.data_source(
+                name, split=split, builder_kwargs={"file_format": "array_record"}
+            )
+    except Exception as error:  # whatever it is, of many kinds, the user sees what it says
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise DataError(
+            f"tfds:{name}: is not prepared here and cannot be downloaded "
+            f"({type(error).__name__}: {reason}); check the name, the split "
+            f"{split!r} and the network, or set TFDS_DATA_DIR to where it is prepared"
+        ) from None
 
 
 def _register(builder: str) -> None:

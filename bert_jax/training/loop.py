@@ -69,12 +69,14 @@ class Evaluation:
     Attributes:
         metrics: from parameters to held-out metrics.
         samples: from parameters to the words predicted in fixed sentences.
-        notes: from a step and held-out metrics to what the user should be told.
+        follow: from a step, parameters and held-out metrics to what the user should be told.
+        enough: tells after an evaluation that no more steps are worth it.
     """
 
     metrics: Callable[[Any], dict[str, float]]
     samples: Callable[[Any], list[dict[str, Any]]]
-    notes: Callable[[int, Mapping[str, float]], Sequence[str]]
+    follow: Callable[[int, Any, Mapping[str, float]], Sequence[str]]
+    enough: Callable[[], bool] = lambda: False
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Loop:
     peak_flops: float | None
 
     def run(self, state: TrainState, window: Window) -> TrainState:
-        """Train to the last step.
+        """Train to the last step, or until an evaluation has seen enough.
 
         Raises:
             Stopped: a signal came; the state is saved.
@@ -137,6 +139,8 @@ class Loop:
             start = max(stage.start, int(state.step))
             if start < stage.end:
                 state = self._run_stage(stage, start, state, window)
+            if stage.evaluation and stage.evaluation.enough():
+                break
         return state
 
     def _run_stage(self, stage: Stage, start: int, state: TrainState, window: Window) -> TrainState:
@@ -163,12 +167,15 @@ class Loop:
                 self._log(done, stage, window, clock)
             if evaluating and stage.evaluation:
                 self._evaluate(stage.evaluation, done, state.params)
-            if saving:
+            enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
+            if saving or enough:
                 self.records.sync()
                 self.checkpoints.save(state, asdict(window))
             if stopping and done < end:
                 assert self.stop.number is not None
                 raise Stopped(self.stop.number, done)
+            if enough:
+                break
             clock.resume()
         return state
 
@@ -202,11 +209,13 @@ class Loop:
         self.records.metrics(step, "validation", values)
         self.progress.metrics(step, "validation", values)
         self.records.samples(step, evaluation.samples(params))
-        for text in evaluation.notes(step, values):
+        for text in evaluation.follow(step, params, values):
             self.records.note(step, text)
             self.progress.say(f"note: {text}")
 
     def _with_loss(self, values: dict[str, float]) -> dict[str, float]:
+        if not all(term in values for term in self.loss_terms):
+            return values  # an evaluation may be of other things than the loss
         return {"loss": sum(values[term] for term in self.loss_terms), **values}
 
 

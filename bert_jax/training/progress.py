@@ -39,6 +39,7 @@ class Progress:
 
 
 _SHOWN = {
+    "task_loss": "loss {:.3f}",
     "mlm_loss": "MLM loss {:.3f}",
     "mlm_accuracy": "accuracy {:.1%}",
     "mlm_hidden_accuracy": "of [MASK] {:.1%}",

@@ -1,7 +1,7 @@
 """Which device holds what: a mesh, names for the dimensions of every array, rules between them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,10 @@ PARAMETER_DIMENSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"(pooler/dense|transform)/bias", ("norm",)),
     (r"masked_language_model/decoder", ("vocab", "embed")),
     (r"masked_language_model/bias", ("vocab",)),
-    (r"next_sentence/dense/kernel", ("embed", "class")),
-    (r"next_sentence/dense/bias", ("class",)),
+    (r"(next_sentence/dense|classifier|span)/kernel", ("embed", "class")),
+    (r"(next_sentence/dense|classifier|span)/bias", ("class",)),
+    (r"crf/transitions", ("class", "class")),
+    (r"crf/(start|end)", ("class",)),
 )
 DIMENSIONS = ("batch", *dict.fromkeys(d for _, dims in PARAMETER_DIMENSIONS for d in dims))
 
@@ -93,6 +95,15 @@ class Sharding:
     def batch_devices(self) -> int:
         """Number of parts that the rows of a batch are cut into."""
         return self._parts(self.rules["batch"])
+
+    def abstract(self, make: Callable[[], Any]) -> Any:
+        """Give shape, dtype and sharding of each leaf that a function would make."""
+        shapes = jax.eval_shape(make)
+        return jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            shapes,
+            self.of_state(shapes),
+        )
 
     def of_state(self, shapes: Any) -> Any:
         """Give each leaf of a state its sharding: parameters and what ends in their paths.

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Key
 
 from bert_jax.objectives.objective import Metrics, Objective, Ratio
-from bert_jax.training.state import TrainState
+from bert_jax.training.state import TrainState, replaced, select
 
 TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Any, Any, Array], Metrics]
@@ -20,8 +20,16 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     accumulation: int = 1,
+    moves: Callable[[str], bool] = lambda path: True,
 ) -> TrainStep:
     """Build (state, batch) -> (state, metrics), a pure function to be jitted.
+
+    Args:
+        objective: what is trained.
+        optimizer: its state covers the parameters that move, and those alone.
+        accumulation: parts that a batch is computed in.
+        moves: tells by its path whether a parameter is trained. For the others no gradient is
+            computed, so what lies below the lowest one that moves has no backward pass.
 
     Masks are drawn for the whole batch from (key, step); the batch is then cut into
     `accumulation` parts whose gradients are added, each weighted by the whole batch's
@@ -35,22 +43,24 @@ def make_train_step(
         examples_key, dropout_key = jax.random.split(key)
         examples = objective.examples(batch, examples_key)
         weights = objective.weights(examples)
-        gradient = jax.grad(objective.loss, has_aux=True)
+        moving = select(state.params, moves)
 
+        def loss(moving: Any, *args: Any) -> tuple[Array, Metrics]:
+            return objective.loss(replaced(state.params, moving), *args)
+
+        gradient = jax.grad(loss, has_aux=True)
         if accumulation == 1:
-            gradients, metrics = gradient(state.params, examples, weights, dropout_key)
+            gradients, metrics = gradient(moving, examples, weights, dropout_key)
         else:
             gradients, metrics = _accumulate(
-                lambda part, i: gradient(
-                    state.params, part, weights, jax.random.fold_in(dropout_key, i)
-                ),
+                lambda part, i: gradient(moving, part, weights, jax.random.fold_in(dropout_key, i)),
                 examples,
                 accumulation,
             )
         norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, moving)
+        moved = optax.apply_updates(moving, updates)
 
         def keep(new: Array, old: Array) -> Array:
             return jnp.where(finite, new, old)
@@ -59,7 +69,7 @@ def make_train_step(
         metrics |= {"grad_norm": Ratio(norm, one), "skipped": Ratio(1.0 - finite, one)}
         return TrainState(
             step=state.step + 1,
-            params=jax.tree.map(keep, params, state.params),
+            params=replaced(state.params, jax.tree.map(keep, moved, moving)),
             opt_state=jax.tree.map(keep, opt_state, state.opt_state),
             key=state.key,
         ), metrics

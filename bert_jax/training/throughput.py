@@ -21,15 +21,24 @@ PEAK_FLOPS = {
 def flops_per_step(config: BertConfig, phase: Phase) -> float:
     """Count the floating-point operations of the model's products in one step.
 
-    Two for each multiply-add, the backward pass twice the forward one; padding counts, what is
-    recomputed does not, nor does anything elementwise.
+    The backward pass is twice the forward one; padding counts, what is recomputed does not.
+    """
+    row = flops_per_row(config, phase.max_seq_length, phase.max_predictions)
+    return 3.0 * phase.batch_size * row
+
+
+def flops_per_row(config: BertConfig, length: int, predictions: int) -> float:
+    """Count the operations of the products in a row's forward pass, two for each multiply-add.
+
+    Args:
+        config: the model.
+        length: tokens, padding included.
+        predictions: positions at which the vocabulary is scored.
     """
     width, wide = config.hidden_size, config.intermediate_size
-    length, predictions = phase.max_seq_length, phase.max_predictions
     layer = 2 * (4 * width**2 + 2 * width * wide) + 4 * length * width  # a token
     head = 2 * (width**2 + width * config.vocab_size)  # a prediction
-    row = length * layer * config.num_hidden_layers + predictions * head + 2 * width**2
-    return 3.0 * phase.batch_size * row
+    return length * layer * config.num_hidden_layers + predictions * head + 2 * width**2
 
 
 def peak_flops(device: Any) -> float | None:

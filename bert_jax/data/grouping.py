@@ -1,0 +1,93 @@
+"""Rows of different lengths grouped into batches of a few static lengths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Rows are sorted by length within so many batches at a time: enough to save most padding, few
+# enough to leave the order random.
+BATCHES_SORTED_TOGETHER = 50
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Which rows form a batch, and how long it is.
+
+    Attributes:
+        rows: indices of the rows; fewer than the batch size at the end of the data.
+        length: tokens that each row is padded to.
+    """
+
+    rows: NDArray[np.int64]
+    length: int
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Batches over rows of known lengths: each row once an epoch.
+
+    Attributes:
+        lengths: tokens of each row.
+        batch_size: rows of a batch.
+        static_lengths: lengths that batches are padded to, rising; the last holds every row.
+
+    Raises:
+        ValueError: a row is longer than all static lengths.
+    """
+
+    lengths: NDArray[np.int64]
+    batch_size: int
+    static_lengths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.lengths) and self.lengths.max() > self.static_lengths[-1]:
+            raise ValueError(
+                f"a row of {self.lengths.max()} tokens is longer than {self.static_lengths[-1]}"
+            )
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Number of batches that hold all rows."""
+        return -(-len(self.lengths) // self.batch_size)
+
+    def in_random_order(self, seed: Sequence[int]) -> list[RowBatch]:
+        """Give an epoch's batches, a pure function of the seed."""
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(self.lengths))
+        window = BATCHES_SORTED_TOGETHER * self.batch_size
+        batches: list[RowBatch] = []
+        for start in range(0, len(order), window):
+            batches += self._cut(order[start : start + window])
+        # The batch that is not full stays last: only there are rows without weight.
+        last = [batch for batch in batches if len(batch.rows) < self.batch_size]
+        full = [batch for batch in batches if len(batch.rows) == self.batch_size]
+        return [full[i] for i in rng.permutation(len(full))] + last
+
+    def by_length(self) -> list[RowBatch]:
+        """Give batches of all rows, the longest first, for evaluation."""
+        return self._cut(np.arange(len(self.lengths)))
+
+    def _cut(self, rows: NDArray[np.int64]) -> list[RowBatch]:
+        """Cut rows into batches of like lengths; what is left over comes from the shortest."""
+        rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
+        parts = [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+        return [RowBatch(part, self._padded(int(self.lengths[part[0]]))) for part in parts]
+
+    def _padded(self, length: int) -> int:
+        return next(static for static in self.static_lengths if static >= length)
+
+
+def choose_lengths(longest: int, multiple: int = 32) -> tuple[int, ...]:
+    """Choose static lengths up to the longest row: multiples of `multiple`, and few of them.
+
+    Each costs a compilation, so past four multiples they grow by a half.
+    """
+    lengths = []
+    length = multiple
+    while length < longest:
+        lengths.append(length)
+        grown = length + multiple if length < 4 * multiple else length + length // 2
+        length = -(-grown // multiple) * multiple
+    return (*lengths, longest)

@@ -1,0 +1,268 @@
+"""Fine-tuning put together: a task, a checkpoint and a mesh become what the loop runs."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from bert_jax.data.grouping import Grouping, choose_lengths
+from bert_jax.data.tokenizers import Tokenizer
+from bert_jax.errors import ConfigError, DataError
+from bert_jax.interop.published import Published
+from bert_jax.model import BertConfig, Execution, Module, TagScores, make_model
+from bert_jax.model.crf import forbid, gather_words, viterbi
+from bert_jax.model.with_heads import WITH_LABELS
+from bert_jax.objectives.finetuning import TASK_LOSSES, TaskBatch, finetuning_objective
+from bert_jax.objectives.objective import Objective
+from bert_jax.runs.fitting import Fit
+from bert_jax.runs.models import complete
+from bert_jax.runs.task_batches import fill, score_rows
+from bert_jax.tasks.examples import Features
+from bert_jax.tasks.schemes import allowed_transitions
+from bert_jax.tasks.tagging_task import SCHEME
+from bert_jax.tasks.task import Task
+from bert_jax.training.loop import Evaluation, Stage
+from bert_jax.training.moving import Moving
+from bert_jax.training.sharding import Sharding
+from bert_jax.training.state import TrainState, select
+from bert_jax.training.step import make_train_step
+from bert_jax.training.throughput import flops_per_row
+
+# The model that each head makes of BERT.
+KIND_OF_HEAD = {
+    "classification": "sequence_classification",
+    "regression": "sequence_classification",
+    "span": "question_answering",
+    "tagging": "token_classification",
+    "crf": "tagging",
+}
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How rows become batches.
+
+    Attributes:
+        batch_size: rows a step.
+        eval_batch_size: rows at a time in evaluation.
+        gradient_accumulation: parts that a batch is computed in.
+        static_lengths: lengths that batches are padded to; empty: chosen for the rows.
+    """
+
+    batch_size: int
+    eval_batch_size: int
+    gradient_accumulation: int
+    static_lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """Everything that fine-tuning needs, as pure functions of its fields."""
+
+    task: Task
+    start: Published
+    execution: Execution
+    tokenizer: Tokenizer
+    transformation: optax.GradientTransformation
+    moving: Moving
+    batching: Batching
+    sharding: Sharding
+    steps: int
+    seed: int
+
+    @property
+    def model(self) -> BertConfig:
+        """The architecture."""
+        return self.start.config
+
+    @functools.cached_property
+    def module(self) -> Module:
+        """The Flax module."""
+        labels = len(self.start.labels)
+        return make_model(self.start.kind, self.model, self.execution, labels)
+
+    @functools.cached_property
+    def fitted(self) -> Fit:
+        """The checkpoint's parameters, the head's newly drawn."""
+        return complete(self.start, self.seed)
+
+    @functools.cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes, dtypes and shardings of the state."""
+        params = jax.tree.map(jnp.asarray, self.fitted.params)
+        return self.sharding.abstract(lambda: self._state(params))
+
+    def initial_state(self) -> TrainState:
+        """Give the state before the first step; moments for what moves alone."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+        return jax.jit(self._state, out_shardings=shardings)(self.fitted.params)
+
+    def grouping(self, features: Features, batch_size: int) -> Grouping:
+        """Group rows by length."""
+        lengths = np.array([len(ids) for ids in features.input_ids], np.int64)
+        static = self.batching.static_lengths or choose_lengths(int(lengths.max()))
+        if lengths.max() > static[-1]:
+            raise ConfigError(
+                f"config.train.static_lengths: the longest is {static[-1]}, but rows have up to "
+                f"{lengths.max()} tokens; add config.train.max_seq_length"
+            )
+        return Grouping(lengths, batch_size, static)
+
+    def stage(self, follow: "Follow") -> Stage:
+        """Give the training of all epochs."""
+        features = self.task.features["train"]
+        grouping = self.grouping(features, self.batching.batch_size)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+        step = make_train_step(
+            self.objective,
+            self.transformation,
+            accumulation=self.batching.gradient_accumulation,
+            moves=self.moving.moves,
+        )
+
+        @functools.lru_cache(maxsize=2)
+        def epoch(number: int) -> Sequence[Any]:
+            return grouping.in_random_order((self.seed, number))
+
+        def batch(step: int) -> TaskBatch:
+            number, place = divmod(step, grouping.batches_per_epoch)
+            chosen = epoch(number)[place]
+            return self.put(fill(features, chosen, self.batching.batch_size, self.tokenizer.pad_id))
+
+        tokens = sum(b.length for b in epoch(0)) / grouping.batches_per_epoch
+        sequences = self.batching.batch_size
+        return Stage(
+            start=0,
+            end=self.steps,
+            train_step=jax.jit(
+                step,
+                in_shardings=(shardings, self.sharding.batch),
+                out_shardings=(shardings, self.sharding.replicated),
+                donate_argnums=0,
+            ),
+            batch=batch,
+            sequences=sequences,
+            tokens=round(sequences * tokens),
+            flops=3.0 * sequences * flops_per_row(self.model, round(tokens), 0),
+            evaluation=Evaluation(
+                metrics=lambda params: self.task.score(
+                    self.task.selects_by, self.scores(params, self.task.selects_by)
+                ),
+                samples=lambda params: [],
+                follow=follow,
+                enough=follow.enough,
+            ),
+        )
+
+    @functools.cached_property
+    def objective(self) -> Objective:
+        """The task's objective."""
+        return finetuning_objective(self.module.apply, TASK_LOSSES[self.task.head])
+
+    def scores(self, params: Any, split: str) -> list[np.ndarray]:
+        """Run the model over a split, each row once."""
+        features = self.task.features[split]
+        grouping = self.grouping(features, self.batching.eval_batch_size)
+        return score_rows(
+            lambda batch: self._forward(params, batch),
+            features,
+            grouping,
+            self.put,
+            self.tokenizer.pad_id,
+        )
+
+    def put(self, batch: Any) -> Any:
+        """Put a batch on the devices, rows cut over the mesh."""
+        return jax.device_put(batch, self.sharding.batch)
+
+    @functools.cached_property
+    def _forward(self) -> Callable[[Any, TaskBatch], Any]:
+        def forward(params: Any, batch: TaskBatch) -> Any:
+            scores = self.module.apply(
+                {"params": params}, batch.input_ids, batch.token_type_ids, batch.attention_mask
+            )
+            return self._best_tags(scores, batch) if isinstance(scores, TagScores) else scores
+
+        return jax.jit(forward, out_shardings=self.sharding.replicated)
+
+    def _best_tags(self, scores: TagScores, batch: TaskBatch) -> Array:
+        """Find the best tags of each row's words, among those that the scheme allows."""
+        allowed = (jnp.asarray(a) for a in allowed_transitions(self.task.labels, SCHEME))
+        starts = batch.targets["word_starts"]
+        emissions = gather_words(scores.emissions, starts)
+        return viterbi(forbid(scores.chain, *allowed), emissions, starts > 0)
+
+    def _state(self, params: Any) -> TrainState:
+        moments = self.transformation.init(select(params, self.moving.moves))
+        key = jax.random.split(jax.random.key(self.seed))[1]
+        return TrainState(jnp.zeros((), jnp.int32), params, moments, key)
+
+
+@dataclass
+class Follow:
+    """What follows an evaluation: the best parameters are kept, and patience may end.
+
+    Attributes:
+        metric: the one that says which model is better; higher is.
+        keep: stores a step's parameters as the best so far.
+        patience: evaluations without a better one after which training ends; 0: never.
+        history: the metric at each evaluation so far.
+    """
+
+    metric: str
+    keep: Callable[[int, Any], None]
+    patience: int
+    history: list[float]
+
+    def __call__(self, step: int, params: Any, values: Mapping[str, float]) -> list[str]:
+        """Take an evaluation in."""
+        best = max(self.history, default=-float("inf"))
+        self.history.append(values[self.metric])
+        if values[self.metric] > best:
+            self.keep(step, params)
+        return []
+
+    def enough(self) -> bool:
+        """Tell whether the last evaluations brought nothing better."""
+        if not self.patience or not self.history:
+            return False
+        best = self.history.index(max(self.history))
+        return len(self.history) - 1 - best >= self.patience
+
+
+def with_head(
+    model: Published, task: Task, *, new_head: bool, reinitialize_layers: int
+) -> Published:
+    """Give a checkpoint the head of a task; what is to be drawn anew is taken out.
+
+    Raises:
+        ConfigError: more layers are to be drawn anew than there are.
+        DataError: the checkpoint has a head of the same kind for other classes.
+    """
+    kind, layers = KIND_OF_HEAD[task.head], model.config.num_hidden_layers
+    if not 0 <= reinitialize_layers <= layers:
+        raise ConfigError(
+            f"config.train.reinitialize_layers={reinitialize_layers}: the model has {layers}"
+        )
+    keeps_head = model.kind == kind and not new_head
+    if keeps_head and kind in WITH_LABELS and len(model.labels) != len(task.labels):
+        raise DataError(
+            f"{model.source}: its head tells {len(model.labels)} classes apart "
+            f"({', '.join(model.labels[:8])}), the task has {len(task.labels)} "
+            f"({', '.join(task.labels[:8])}); --config.train.new_head=True draws a new one"
+        )
+    doomed = tuple(
+        f"bert/encoder/layer_{i}/" for i in range(layers - reinitialize_layers, layers)
+    ) + (("bert/pooler/",) if reinitialize_layers else ())
+    arrays = {
+        path: array
+        for path, array in model.arrays.items()
+        if (path.startswith("bert/") or keeps_head) and not path.startswith(doomed or ("\0",))
+    }
+    return replace(model, kind=kind, labels=task.labels, arrays=arrays)

@@ -1,0 +1,1 @@
+"""Fine-tuning tasks: readers, features, and what scores mean; NumPy alone."""

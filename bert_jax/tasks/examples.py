@@ -1,0 +1,67 @@
+"""What readers give, and what a model is fed."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text, or a pair, with its class or value.
+
+    Attributes:
+        place: where it stands, for messages: "dev.tsv:17".
+        text: the text, or the first of the pair.
+        text_pair: the second, None where there is none.
+        label: a class by name, or a value; None where it is hidden.
+    """
+
+    place: str
+    text: str
+    text_pair: str | None
+    label: str | float | None
+
+
+@dataclass(frozen=True)
+class TaggedSentence:
+    """Words with a tag each; `tags` is None where they are hidden."""
+
+    place: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer's text and the character of the context at which it begins, -1 if not known."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to a text; `impossible` where the text does not answer it."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[Answer, ...]
+    impossible: bool
+
+
+@dataclass(frozen=True)
+class Features:
+    """Rows of token ids, of any lengths, with what is to be predicted.
+
+    Attributes:
+        input_ids: [CLS] and [SEP] included, no padding.
+        token_type_ids: 0 for the first segment, 1 for the second.
+        rows: the example each row belongs to [N].
+        targets: by name, an entry a row; empty where they are hidden.
+    """
+
+    input_ids: list[list[int]]
+    token_type_ids: list[list[int]]
+    rows: np.ndarray
+    targets: dict[str, np.ndarray | list[list[int]]] = field(default_factory=dict)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from bert_jax.data.grouping import Grouping, choose_lengths
+
+
+def grouping(rows=1003, batch_size=8, seed=0):
+    lengths = np.random.default_rng(seed).integers(3, 129, rows)
+    return Grouping(lengths, batch_size, (32, 64, 96, 128))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 1003])
+@pytest.mark.parametrize("order", ["random", "length"])
+def test_each_row_is_there_once(rows, order):
+    own = grouping(rows)
+    batches = own.by_length() if order == "length" else own.in_random_order((0, 3))
+    assert sorted(np.concatenate([b.rows for b in batches])) == list(range(rows))
+    assert len(batches) == own.batches_per_epoch
+    assert all(len(b.rows) == 8 for b in batches[:-1])
+
+
+def test_a_batch_is_padded_to_the_shortest_length_that_holds_it():
+    own = grouping()
+    for batch in own.in_random_order((0,)):
+        longest = own.lengths[batch.rows].max()
+        assert batch.length == min(n for n in own.static_lengths if n >= longest)
+
+
+def test_grouping_saves_most_of_the_padding():
+    own = grouping(8000, 32)
+    used = own.lengths.sum()
+    random = np.random.default_rng(0).permutation(8000).reshape(-1, 32)
+    padded = {
+        "grouped": sum(32 * b.length for b in own.in_random_order((0,))),
+        "whole": 8000 * 128,
+        "random": 32 * own.lengths[random].max(axis=1).sum(),
+    }
+    assert used / padded["grouped"] > 0.78 > 0.55 > used / padded["random"] > used / padded["whole"]
+
+
+def test_the_order_is_a_function_of_the_seed_and_mixes_lengths():
+    own = grouping()
+    first, again, other = (own.in_random_order(seed) for seed in ((0, 1), (0, 1), (0, 2)))
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.rows, two.rows)
+    assert any((one.rows != two.rows).any() for one, two in zip(first[:5], other[:5], strict=True))
+    lengths = np.array([b.length for b in first[:-1]])
+    assert abs(np.corrcoef(lengths, np.arange(len(lengths)))[0, 1]) < 0.3
+
+
+def test_a_row_too_long_is_refused():
+    with pytest.raises(ValueError, match="130 tokens is longer than 128"):
+        Grouping(np.array([5, 130]), 8, (64, 128))
+
+
+def test_static_lengths_are_few_and_end_at_the_longest():
+    assert choose_lengths(128) == (32, 64, 96, 128)
+    assert choose_lengths(384) == (32, 64, 96, 128, 192, 288, 384)
+    assert choose_lengths(20) == (20,)
+    assert choose_lengths(512)[-1] == 512 and len(choose_lengths(512)) == 8
