@@ -1,6 +1,7 @@
 """What tests share: eight simulated devices, checked shapes, a small corpus, a small run."""
 
 import atexit
+import json
 import os
 import random
 import shutil
@@ -143,5 +144,21 @@ def assembled(run_values):
                 pretraining, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:devices])
             )
             return pretraining.assemble(config, open_corpus(config.data.path))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def publish():
+    """A function (golden, folder) that makes a whole Hugging Face folder: with a vocabulary."""
+    from bert_jax.data.wordpiece import SPECIAL_TOKENS
+
+    def make(name: str, directory: Path) -> Path:
+        golden = Path(__file__).parent / "interop" / "goldens" / name
+        folder = Path(shutil.copytree(golden, directory / "published"))
+        size = json.loads((folder / "config.json").read_text())["vocab_size"]
+        words = [*SPECIAL_TOKENS, *(f"word{i}" for i in range(size - len(SPECIAL_TOKENS)))]
+        (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
+        return folder
 
     return make

@@ -9,7 +9,7 @@ import pytest
 
 import bert_jax
 from bert_jax import cli
-from bert_jax.errors import CheckpointError, ConfigError, DataError
+from bert_jax.errors import CheckpointError, ConfigError
 from bert_jax.runs import pretraining as runs
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.sharding import make_mesh
