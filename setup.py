@@ -26,6 +26,7 @@ setup(
         "numpy>=2,<3",
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12,<0.13",
+        "protobuf>=5,<8",  # sentencepiece's description of its models needs it
         "safetensors>=0.5,<1",
         "scipy>=1.13,<2",
         "sentencepiece>=0.2,<0.3",

@@ -99,7 +99,7 @@ def _what(run: Run) -> str:
 
 
 def _mlm(run: Run) -> str:
-    accuracy = run.series("validation", "mlm_accuracy").last
+    accuracy = _hidden_accuracy(run)
     if accuracy is None:
         return ""
     text = f"It fills in {numbers.percent(accuracy)} of the hidden words in text it never saw"
@@ -129,7 +129,7 @@ def _nsp(run: Run) -> str:
 
 
 def _mlm_tile(run: Run) -> Markup | None:
-    accuracy = run.series("validation", "mlm_accuracy").last
+    accuracy = _hidden_accuracy(run)
     if accuracy is None:
         return None
     share, token = _most_frequent(run)
@@ -206,6 +206,12 @@ def _progress_tile(run: Run) -> Markup | None:
         text += f", {numbers.duration(left)} left"
     whole = "100%" if share == 1 else f"{math.floor(100 * share)}%"
     return _tile("Progress", whole, text, share)
+
+
+def _hidden_accuracy(run: Run) -> float | None:
+    """Find how often the model is right where it sees [MASK]; older runs know of all together."""
+    hidden = run.series("validation", "mlm_hidden_accuracy").last
+    return run.series("validation", "mlm_accuracy").last if hidden is None else hidden
 
 
 def _most_frequent(run: Run) -> tuple[float | None, str]:

@@ -237,6 +237,7 @@ class Pretraining:
             context_free_loss(
                 split.unigram_entropy, self.masking.mask_share, self.masking.random_share
             ),
+            split.most_frequent_token_share,
             self.optimizer.warmup_steps + max(500, steps // 10),
             self.model.normalization == "pre",
         )
