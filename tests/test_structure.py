@@ -18,7 +18,7 @@ MAY_USE = {
     "cli": {"errors"},
     "data": {"errors"},
     "model": {"errors"},
-    "objectives": {"errors"},
+    "objectives": {"errors", "model"},
     "report": {"errors"},
     "training": {"errors", "objectives", "model", "data"},
     "interop": {"errors", "model", "data"},
@@ -35,6 +35,7 @@ MAY_USE = {
         "report",
         "__init__",
     },
+    "prediction": {"errors", "tasks", "objectives", "model", "data", "runs", "__init__"},
     "__init__": {"runs", "model", "data"},
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
@@ -49,6 +50,7 @@ NOT_IN = {
     "training": {"tensorflow", "flax", "ml_collections", "absl"},
     "interop": JAX | {"tensorflow", "torch"},
     "tasks": JAX | {"tensorflow"},
+    "prediction": {"tensorflow", "flax", "ml_collections", "absl"},
     "runs": {"tensorflow", "flax", "ml_collections", "absl"},
     "__init__": JAX | {"tensorflow"},
 }

@@ -1,0 +1,1 @@
+"""What a trained model says of lines of text, in their order."""
