@@ -37,6 +37,12 @@ from bert_jax.training.throughput import flops_per_step
 # The held-out rows and their masks are the same whatever the run's seed, so runs can be compared.
 EVALUATION_SEED = 15_07_2019
 
+# What has to be the same in a model whose parameters are taken over.
+ARCHITECTURE = (
+    *("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"),
+    *("type_vocab_size", "hidden_act", "layer_norm_eps", "normalization", "tie_word_embeddings"),
+)
+
 
 @dataclass(frozen=True)
 class MaskingConfig:
@@ -126,8 +132,8 @@ class Pretraining:
                 folder or a TF1 checkpoint; None draws them.
 
         Raises:
-            CheckpointError: there is no good checkpoint, or one of other sizes.
-            ConfigError: its architecture differs in what no shape shows.
+            CheckpointError: there is no good checkpoint.
+            ConfigError: its architecture is another one.
             DataError: its tokenizer is another one.
         """
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
@@ -138,8 +144,8 @@ class Pretraining:
         if read_tokenizer(other).fingerprint != self.tokenizer.fingerprint:
             raise DataError(
                 f"config.init_from={init_from}: its tokenizer is not the one that "
-                f"{self.corpus.directory} was prepared with; prepare the text with "
-                f"--config.tokenizer.path={other.tokenizer}"
+                f"{self.corpus.directory} was prepared with; prepare the text with its own: "
+                f"--config.prepare.tokenizer.path={other.tokenizer}"
             )
         self._check_architecture(other.config, init_from)
         fitted = fit(other, jax.device_get(state.params))
@@ -147,14 +153,18 @@ class Pretraining:
         return dataclasses.replace(state, params=jax.device_put(fitted.params, shardings.params))
 
     def _check_architecture(self, other: BertConfig, init_from: str) -> None:
-        """Refuse what no shape shows: the same parameters would mean something else."""
-        for name in ("num_attention_heads", "hidden_act", "layer_norm_eps", "normalization"):
-            ours, theirs = getattr(self.model, name), getattr(other, name)
-            if ours != theirs:
-                raise ConfigError(
-                    f"config.model.{name}={ours}, but {init_from} was trained with {theirs}; "
-                    f"say --config.model.{name}={theirs}"
-                )
+        """Refuse a model of which parameters do not fit, or would mean something else."""
+        differing = {
+            name: getattr(other, name)
+            for name in ARCHITECTURE
+            if getattr(self.model, name) != getattr(other, name)
+        }
+        if differing:
+            flags = " ".join(f"--config.model.{name}={value}" for name, value in differing.items())
+            raise ConfigError(
+                f"config.init_from={init_from} is of another architecture than config.model; "
+                f"say {flags}"
+            )
 
     def rows(self, split: str, phase: Phase) -> PretrainingRows:
         """Give the rows of a split in the format of a phase."""
