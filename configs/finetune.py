@@ -19,6 +19,9 @@ from configs import pretrain
 def get_config(arguments: str = "own") -> ConfigDict:
     """Make the config of a task on an accelerator: "sst2", "mrpc,gpu" or "own,cpu"."""
     task, *rest = arguments.split(",")
+    for word in rest:
+        if word not in pretrain.ACCELERATORS:
+            raise ValueError(f"{word!r} is no accelerator: {', '.join(pretrain.ACCELERATORS)}")
     base = pretrain.get_config(",".join(rest))
     config = ConfigDict()
 

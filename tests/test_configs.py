@@ -14,9 +14,11 @@ from ml_collections import config_flags
 from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
 from bert_jax.model import SIZES, BertConfig, Execution
+from bert_jax.runs.finetuning import FinetuneConfig
 from bert_jax.runs.pretraining import PretrainConfig, intervals_of
+from bert_jax.tasks.table import TASKS
 from bert_jax.training.phases import Phase, plan_phases
-from configs import pretrain
+from configs import finetune, pretrain
 from configs.profiles import PROFILES
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
@@ -27,7 +29,7 @@ ACCELERATORS = ("cpu", "gpu", "tpu")
 
 def cases():
     for name in NAMES:
-        if name == "prepare":
+        if name in ("prepare", "finetune"):
             continue
         get_config = importlib.import_module(f"configs.{name}").get_config
         if not inspect.signature(get_config).parameters:
@@ -67,6 +69,23 @@ def test_the_prepare_config_builds():
     fields = prepare.get_config().to_dict() | {"input": "builtin"}
     del fields["output"], fields["workers"]
     cli.build(PrepareConfig, fields, "config")
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+@pytest.mark.parametrize("task", [*TASKS, "own", "tags"])
+def test_the_finetune_config_builds_for_every_task(task, accelerator):
+    values = finetune.get_config(f"{task},{accelerator}").to_dict()
+    config = cli.build(FinetuneConfig, values, "config")
+    assert config.task == task and config.init_from is None
+    assert config.compute_dtype == ("float32" if accelerator == "cpu" else "bfloat16")
+    is_question = task in TASKS and TASKS[task].head == "span"
+    assert config.train.max_seq_length == (384 if is_question else 128)
+
+
+@pytest.mark.parametrize("word", ["cuda", "base", "google", ""])
+def test_behind_a_task_stands_an_accelerator_and_nothing_else(word):
+    with pytest.raises(ValueError, match="is no accelerator: cpu, gpu, tpu"):
+        finetune.get_config(f"sst2,{word}")
 
 
 def test_the_paper_recipe_trains_its_last_tenth_at_512():

@@ -31,10 +31,12 @@ class TaskLoss:
     """A head's loss.
 
     Attributes:
+        target: name of what scores are judged by; a split without it has no loss.
         count: batch -> the denominator of the loss.
         terms: (scores, batch) -> metrics, "task_loss" among them.
     """
 
+    target: str
     count: Callable[[TaskBatch], Array]
     terms: Callable[[Any, TaskBatch], Metrics]
 
@@ -128,9 +130,9 @@ def _cross_entropy(scores: Float[Array, "... C"], labels: Int[Array, "..."]) -> 
 
 # By the kind of head. A tag below zero is not scored.
 TASK_LOSSES = {
-    "classification": TaskLoss(_rows, _classification),
-    "regression": TaskLoss(_rows, _regression),
-    "span": TaskLoss(_rows, _span),
-    "crf": TaskLoss(_rows, _tag_chain),
-    "tagging": TaskLoss(lambda batch: jnp.sum(_scored(batch)), _tagging),
+    "classification": TaskLoss("label", _rows, _classification),
+    "regression": TaskLoss("value", _rows, _regression),
+    "span": TaskLoss("span", _rows, _span),
+    "crf": TaskLoss("tags", _rows, _tag_chain),
+    "tagging": TaskLoss("tags", lambda batch: jnp.sum(_scored(batch)), _tagging),
 }

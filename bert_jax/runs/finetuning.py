@@ -40,7 +40,7 @@ from bert_jax.training.throughput import peak_flops
 from bert_jax.training.workdir import locked, write_json, write_text
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
-SCORE = "score.json"
+CONFIG, RUN, SCORE = "config.json", "run.json", "score.json"
 KEPT_CHECKPOINTS = 1
 
 
@@ -73,7 +73,13 @@ class TaskTraining:
     skipped_steps_limit: int
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "eval_batch_size": 1, "evaluations": 1, "patience": 0}
+        least = {
+            "batch_size": 1,
+            "eval_batch_size": 1,
+            "gradient_accumulation": 1,
+            "evaluations": 1,
+            "patience": 0,
+        }
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {value}")
@@ -84,6 +90,8 @@ class TaskTraining:
                 f"batch_size={self.batch_size} is not a multiple of "
                 f"gradient_accumulation={self.gradient_accumulation}"
             )
+        if list(self.static_lengths) != sorted(set(self.static_lengths)):
+            raise ValueError(f"static_lengths={self.static_lengths} must rise")
 
 
 @dataclass(frozen=True)
@@ -115,11 +123,14 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         command: what the user typed, to be kept.
     """
     with locked(workdir), stop_requests() as stop:
-        keep_config(workdir / "config.json", values)
+        if not (workdir / RUN).exists():  # refused before it began: that config binds nobody
+            (workdir / CONFIG).unlink(missing_ok=True)
+        keep_config(workdir / CONFIG, values)
         if (workdir / SCORE).exists():
             print(f"{workdir}: finished; see {workdir / SCORE}")
             return 0
-        finetuning, optimizer = assemble(config)
+        finetuning, rate = assemble(config)
+        intervals = intervals_of(config.train, finetuning.steps)
         for note in finetuning.task.notes:
             print(f"note: {note}")
         checkpoints = Checkpoints(workdir / TRAINING, KEPT_CHECKPOINTS)
@@ -129,26 +140,20 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         if step == 0:
             print(finetuning.fitted.table())
         describe(finetuning, workdir, command)
-        records, progress = Records(workdir, step), Progress(step, finetuning.steps)
+        metric = finetuning.task.primary_metric
+        records, progress = Records(workdir, step), Progress(step, finetuning.steps, (metric,))
         best = Checkpoints(workdir / CHECKPOINTS, keep=1)
         follow = Follow(
-            metric=finetuning.task.primary_metric,
+            metric=metric,
             keep=lambda step, params: _keep(best, step, params),
             patience=config.train.patience,
-            history=_history(workdir, finetuning.task.primary_metric),
+            history=_history(workdir, metric),
         )
-        train = config.train
-        intervals = {
-            "log": train.log_every,
-            "evaluate": max(1, round(finetuning.steps / train.evaluations)),
-            "checkpoint": train.checkpoint_every,
-            "skipped_limit": train.skipped_steps_limit,
-        }
         peak = peak_flops(jax.devices()[0])
         loop = Loop(
             [finetuning.stage(follow)],
-            rate=lambda step: float(jax.device_get(optimizer(step))),
-            intervals=cli.build(Intervals, intervals, "config.train"),
+            rate=lambda step: float(jax.device_get(rate(step))),
+            intervals=intervals,
             checkpoints=checkpoints,
             records=records,
             progress=progress,
@@ -169,15 +174,30 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
     return 0
 
 
+def intervals_of(train: TaskTraining, steps: int) -> Intervals:
+    """Gather how often the loop looks up."""
+    values = {
+        "log": train.log_every,
+        "evaluate": -(-steps // train.evaluations),
+        "checkpoint": train.checkpoint_every,
+        "skipped_limit": train.skipped_steps_limit,
+    }
+    return cli.build(Intervals, values, "config.train")
+
+
 def assemble(config: FinetuneConfig) -> tuple[Finetuning, Any]:
     """Put task, checkpoint and mesh together; return them and the learning rate by step."""
     start, tokenizer = starting_model(config)
     train = config.train
-    if train.max_seq_length > start.config.max_position_embeddings:
-        raise ConfigError(
-            f"config.train.max_seq_length={train.max_seq_length}: the model in {start.source} "
-            f"has {start.config.max_position_embeddings} positions"
-        )
+    positions = start.config.max_position_embeddings
+    lengths = {"max_seq_length": train.max_seq_length}
+    lengths["static_lengths"] = max(train.static_lengths, default=0)
+    for name, length in lengths.items():
+        if length > positions:
+            raise ConfigError(
+                f"config.train.{name}={length}: the model in {start.source} has {positions} "
+                "positions"
+            )
     task = load_task(config.task, config.data, tokenizer, train.max_seq_length)
     model = cli.build(BertConfig, {**vars(start.config), **config.model}, "config.model")
     start = dataclasses.replace(start, config=model)
@@ -267,7 +287,7 @@ def describe(finetuning: Finetuning, workdir: Path, command: str) -> None:
     start = finetuning.start
     write_description(workdir, start.config, start.kind, start.labels)
     finetuning.tokenizer.save(workdir / TOKENIZER)
-    write_json(workdir / "run.json", {"command": command, "task": finetuning.task.name})
+    write_json(workdir / RUN, {"command": command, "task": finetuning.task.name})
     rows = {split: len(f.input_ids) for split, f in finetuning.task.features.items()}
     counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
     print(f"{finetuning.task.name}: {counts} rows; {finetuning.steps:,} steps", flush=True)
@@ -277,7 +297,8 @@ def finish(finetuning: Finetuning, workdir: Path, command: str) -> dict[str, Any
     """Score the best model on every split, write predictions and the score."""
     task: Task = finetuning.task
     arrays = load_arrays(workdir / CHECKPOINTS)
-    params = jax.device_put(nest(arrays))  # type: ignore[arg-type]
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
+    params = jax.device_put(nest(arrays), shardings)
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
     examples: dict[str, int] = {}

@@ -18,8 +18,13 @@ from bert_jax.interop.published import Published
 from bert_jax.model import BertConfig, Execution, Module, TagScores, make_model
 from bert_jax.model.crf import forbid, gather_words, viterbi
 from bert_jax.model.with_heads import WITH_LABELS
-from bert_jax.objectives.finetuning import TASK_LOSSES, TaskBatch, finetuning_objective
-from bert_jax.objectives.objective import Objective
+from bert_jax.objectives.finetuning import (
+    TASK_LOSSES,
+    TaskBatch,
+    TaskLoss,
+    finetuning_objective,
+)
+from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.runs.fitting import Fit
 from bert_jax.runs.models import complete
 from bert_jax.runs.task_batches import fill, score_rows
@@ -76,6 +81,30 @@ class Finetuning:
     steps: int
     seed: int
 
+    def __post_init__(self) -> None:
+        """Check that the mesh divides batches, and that rows of all splits fit their lengths.
+
+        Raises:
+            ConfigError: they do not.
+        """
+        parts, batching = self.sharding.batch_devices, self.batching
+        rows = {
+            "batch_size": batching.batch_size // batching.gradient_accumulation,
+            "eval_batch_size": batching.eval_batch_size,
+        }
+        for name, count in rows.items():
+            if count % parts:
+                raise ConfigError(
+                    f"config.train.{name}={getattr(batching, name)} gives {count} rows at a time, "
+                    f"which the mesh's {parts} parts of a batch do not divide"
+                )
+        longest = max(len(ids) for f in self.task.features.values() for ids in f.input_ids)
+        if batching.static_lengths and longest > batching.static_lengths[-1]:
+            raise ConfigError(
+                f"config.train.static_lengths: the longest is {batching.static_lengths[-1]}, but "
+                f"rows have up to {longest} tokens; add config.train.max_seq_length"
+            )
+
     @property
     def model(self) -> BertConfig:
         """The architecture."""
@@ -107,11 +136,6 @@ class Finetuning:
         """Group rows by length."""
         lengths = np.array([len(ids) for ids in features.input_ids], np.int64)
         static = self.batching.static_lengths or choose_lengths(int(lengths.max()))
-        if lengths.max() > static[-1]:
-            raise ConfigError(
-                f"config.train.static_lengths: the longest is {static[-1]}, but rows have up to "
-                f"{lengths.max()} tokens; add config.train.max_seq_length"
-            )
         return Grouping(lengths, batch_size, static)
 
     def stage(self, follow: "Follow") -> Stage:
@@ -151,9 +175,7 @@ class Finetuning:
             tokens=round(sequences * tokens),
             flops=3.0 * sequences * flops_per_row(self.model, round(tokens), 0),
             evaluation=Evaluation(
-                metrics=lambda params: self.task.score(
-                    self.task.selects_by, self.scores(params, self.task.selects_by)
-                ),
+                metrics=self.held_out,
                 samples=lambda params: [],
                 follow=follow,
                 enough=follow.enough,
@@ -163,31 +185,56 @@ class Finetuning:
     @functools.cached_property
     def objective(self) -> Objective:
         """The task's objective."""
-        return finetuning_objective(self.module.apply, TASK_LOSSES[self.task.head])
+        return finetuning_objective(self.module.apply, self.task_loss)
+
+    @property
+    def task_loss(self) -> TaskLoss:
+        """The loss of the task's head."""
+        return TASK_LOSSES[self.task.head]
+
+    def held_out(self, params: Any) -> dict[str, float]:
+        """Give the metrics of the split that models are chosen by; its loss where it has one."""
+        scores, loss = self._run(params, self.task.selects_by)
+        metrics = self.task.score(self.task.selects_by, scores)
+        return metrics if loss is None else {"task_loss": loss, **metrics}
 
     def scores(self, params: Any, split: str) -> list[np.ndarray]:
         """Run the model over a split, each row once."""
-        features = self.task.features[split]
-        grouping = self.grouping(features, self.batching.eval_batch_size)
-        return score_rows(
-            lambda batch: self._forward(params, batch),
-            features,
-            grouping,
-            self.put,
-            self.tokenizer.pad_id,
-        )
+        return self._run(params, split)[0]
 
     def put(self, batch: Any) -> Any:
         """Put a batch on the devices, rows cut over the mesh."""
         return jax.device_put(batch, self.sharding.batch)
 
+    def _run(self, params: Any, split: str) -> tuple[list[np.ndarray], float | None]:
+        """Run the model over a split; give its scores of each row, and the mean loss."""
+        features = self.task.features[split]
+        losses: list[Ratio] = []
+
+        def forward(batch: TaskBatch) -> Any:
+            scores, loss = self._forward(params, batch)
+            losses.extend(loss)
+            return scores
+
+        grouping = self.grouping(features, self.batching.eval_batch_size)
+        scores = score_rows(forward, features, grouping, self.put, self.tokenizer.pad_id)
+        if not losses:
+            return scores, None
+        sums = np.array(jax.device_get(losses), np.float64).sum(axis=0)
+        return scores, float(sums[0] / sums[1])
+
     @functools.cached_property
-    def _forward(self) -> Callable[[Any, TaskBatch], Any]:
-        def forward(params: Any, batch: TaskBatch) -> Any:
+    def _forward(self) -> Callable[[Any, TaskBatch], tuple[Any, list[Ratio]]]:
+        def forward(params: Any, batch: TaskBatch) -> tuple[Any, list[Ratio]]:
             scores = self.module.apply(
                 {"params": params}, batch.input_ids, batch.token_type_ids, batch.attention_mask
             )
-            return self._best_tags(scores, batch) if isinstance(scores, TagScores) else scores
+            loss = []
+            if self.task_loss.target in batch.targets:
+                loss = [self.task_loss.terms(scores, batch)["task_loss"]]
+            if isinstance(scores, TagScores):
+                return self._best_tags(scores, batch), loss
+            return scores, loss
 
         return jax.jit(forward, out_shardings=self.sharding.replicated)
 
@@ -263,6 +310,6 @@ def with_head(
     arrays = {
         path: array
         for path, array in model.arrays.items()
-        if (path.startswith("bert/") or keeps_head) and not path.startswith(doomed or ("\0",))
+        if (path.startswith("bert/") or keeps_head) and not path.startswith(doomed)
     }
     return replace(model, kind=kind, labels=task.labels, arrays=arrays)

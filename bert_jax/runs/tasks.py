@@ -103,15 +103,15 @@ def _own(source: TaskSource) -> OwnTask:
 def _questions(
     row: TaskRow, source: TaskSource, tokenizer: Tokenizer, max_seq_length: int
 ) -> QuestionTask:
-    report = SquadReport()
     names = {split: row.files[split] for split in ("train", "validation")}
     files = _files(source, names)
-    questions = {split: read_squad(file, report) for split, file in files.items()}
+    reports = {split: SquadReport() for split in files}
+    questions = {split: read_squad(file, reports[split]) for split, file in files.items()}
     how = source.questions
     answers = AnswerConfig(how.n_best, how.max_answer_length, row.name == "squad2")
     windows = WindowConfig(max_seq_length, how.doc_stride, how.max_query_length)
     rule = "cmrc" if row.name.startswith("cmrc") else row.name
-    return question_task(row.name, rule, questions, report, tokenizer, windows, answers)
+    return question_task(row.name, rule, questions, reports, tokenizer, windows, answers)
 
 
 def _tagging(source: TaskSource, tokenizer: Tokenizer, max_seq_length: int) -> TaggingTask:

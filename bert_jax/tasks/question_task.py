@@ -1,7 +1,7 @@
 """Answers to questions as spans of a text, as a task."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from bert_jax.data.lines import Tally
 from bert_jax.data.tokenizers import Tokenizer
-from bert_jax.tasks.answers import AnswerConfig, Prediction, find_answers
+from bert_jax.tasks.answers import AnswerConfig, Prediction, find_answers, prediction_files
 from bert_jax.tasks.bootstrap import bootstrap_mean
 from bert_jax.tasks.examples import Features, Question
 from bert_jax.tasks.null_threshold import find_threshold
@@ -84,17 +84,13 @@ class QuestionTask:
             }
 
     def files(self, split: str, scores: Sequence[np.ndarray]) -> dict[str, str]:
-        """Give the official script's predictions, and its odds for SQuAD 2.0."""
+        """Give what the official scripts read: answers, the n best, and odds for SQuAD 2.0."""
         found = self._find(split, scores)
-        files: dict[str, Mapping[str, Any]] = {
-            f"{split}_answers.json": self._texts(split, found),
+        files = prediction_files(self.questions[split], found, self._threshold(split, found))
+        return {
+            f"{split}_{name}": json.dumps(values, ensure_ascii=False)
+            for name, values in files.items()
         }
-        if self.answers.may_be_impossible:
-            ids = (question.id for question in self.questions[split])
-            files[f"{split}_null_odds.json"] = {
-                id: prediction.null_odds for id, prediction in zip(ids, found, strict=True)
-            }
-        return {name: json.dumps(values, ensure_ascii=False) for name, values in files.items()}
 
     def _find(self, split: str, scores: Sequence[np.ndarray]) -> list[Prediction]:
         starts, ends = [row[:, 0] for row in scores], [row[:, 1] for row in scores]
@@ -124,12 +120,21 @@ def question_task(
     name: str,
     rule: str,
     questions: dict[str, list[Question]],
-    report: SquadReport,
+    reports: dict[str, SquadReport],
     tokenizer: Tokenizer,
     windows: WindowConfig,
     answers: AnswerConfig,
 ) -> QuestionTask:
     """Cut all splits into windows.
+
+    Args:
+        name: what the user calls the task.
+        rule: of `squad_metric.RULES`.
+        questions: by split.
+        reports: what reading met, by split.
+        tokenizer: that of the model.
+        windows: how contexts are cut.
+        answers: which spans are taken.
 
     Raises:
         DataError: there is no question to train on.
@@ -138,14 +143,20 @@ def question_task(
         split: make_windows(of_split, tokenizer, windows, training=split == "train")
         for split, of_split in questions.items()
     }
-    tallies: dict[str, Tally] = {
-        "answers moved to where their text stands": report.repaired,
-        "answers whose place is not known": report.unplaced,
-        "questions left out of training for that": report.untrainable,
-    }
     notes = tuple(
-        f"{what}: {tally.count:,}, the first at {tally.first}"
-        for what, tally in tallies.items()
+        f"{split}: {what}: {tally.count:,}, the first at {tally.first}"
+        for split, report in reports.items()
+        for what, tally in _tallies(report, training=split == "train").items()
         if tally.count
     )
     return QuestionTask(name, rule, questions, cut, answers, notes)
+
+
+def _tallies(report: SquadReport, *, training: bool) -> dict[str, Tally]:
+    tallies = {
+        "answers moved to where their text stands": report.repaired,
+        "answers whose place is not known": report.unplaced,
+    }
+    if training:
+        tallies["questions left out for that"] = report.untrainable
+    return tallies

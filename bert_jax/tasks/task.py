@@ -18,7 +18,7 @@ class Task(Protocol):
 
     @property
     def head(self) -> str:
-        """What the model predicts: "classification", "regression", "span" or "tagging"."""
+        """What the model predicts: a key of `objectives.finetuning.TASK_LOSSES`."""
         ...
 
     @property

@@ -136,11 +136,12 @@ class Loop:
             NumericsError: too many steps in a row were not finite.
         """
         for stage in self.stages:
+            # Before its first step: a run may continue from the checkpoint that was its end.
+            if stage.evaluation and stage.evaluation.enough():
+                break
             start = max(stage.start, int(state.step))
             if start < stage.end:
                 state = self._run_stage(stage, start, state, window)
-            if stage.evaluation and stage.evaluation.enough():
-                break
         return state
 
     def _run_stage(self, stage: Stage, start: int, state: TrainState, window: Window) -> TrainState:

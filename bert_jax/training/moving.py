@@ -29,7 +29,7 @@ class Moving:
         match = re.fullmatch(r"all|head|top:(\d+)", self.what)
         if match is None or not 0 <= int(match[1] or 0) <= self.num_layers:
             raise ValueError(
-                f"train_what={self.what!r} must be 'all', 'head' or 'top:K' with K layers of "
+                f"what={self.what!r} must be 'all', 'head' or 'top:K' with K layers of "
                 f"{self.num_layers}"
             )
         if not 0 < self.layer_decay <= 1:

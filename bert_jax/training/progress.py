@@ -1,6 +1,7 @@
 """What a person sees while training runs: a bar on a terminal, lines elsewhere."""
 
 import sys
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -8,9 +9,17 @@ from tqdm import tqdm
 class Progress:
     """Progress over the steps of a run."""
 
-    def __init__(self, step: int, steps: int) -> None:
+    def __init__(self, step: int, steps: int, metrics: Sequence[str] = ()) -> None:
+        """Start at a step.
+
+        Args:
+            step: where the run stands.
+            steps: of the whole run.
+            metrics: the run's own, to be shown beside those of any run.
+        """
         self._terminal = sys.stderr.isatty()
         self._steps = steps
+        self._shown = _SHOWN | {name: f"{name} {{:.4g}}" for name in metrics}
         self._bar = tqdm(
             total=steps, initial=step, unit="step", disable=not self._terminal, dynamic_ncols=True
         )
@@ -22,9 +31,9 @@ class Progress:
     def metrics(self, step: int, split: str, values: dict[str, float]) -> None:
         """Show metrics: training ones in the bar, evaluations as lines that stay."""
         if self._terminal and split == "train":
-            self._bar.set_postfix_str(_short(values))
+            self._bar.set_postfix_str(_short(values, self._shown))
         else:
-            self.say(f"step {step}/{self._steps}  {split:10}  {_short(values)}")
+            self.say(f"step {step}/{self._steps}  {split:10}  {_short(values, self._shown)}")
 
     def say(self, text: str) -> None:
         """Print a line without disturbing the bar."""
@@ -50,5 +59,5 @@ _SHOWN = {
 }
 
 
-def _short(values: dict[str, float]) -> str:
-    return "  ".join(text.format(values[name]) for name, text in _SHOWN.items() if name in values)
+def _short(values: Mapping[str, float], shown: Mapping[str, str]) -> str:
+    return "  ".join(text.format(values[name]) for name, text in shown.items() if name in values)

@@ -14,7 +14,7 @@ from bert_jax.objectives.masking import Masking, Vocabulary
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.objectives.pretraining import pretraining_objective
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
-from bert_jax.training.state import TrainState
+from bert_jax.training.state import TrainState, flatten, select
 from bert_jax.training.step import make_eval_step, make_train_step
 
 MODEL = BertConfig(
@@ -47,10 +47,9 @@ def params(batch):
     return jax.jit(MODULE.init)(jax.random.key(0), ids, ids, ids, ids)["params"]
 
 
-def make_state(params, optimizer, seed=1):
-    return TrainState(
-        jnp.zeros((), jnp.int32), params, optimizer.init(params), jax.random.key(seed)
-    )
+def make_state(params, optimizer, seed=1, moves=lambda path: True):
+    moments = optimizer.init(select(params, moves))
+    return TrainState(jnp.zeros((), jnp.int32), params, moments, jax.random.key(seed))
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +171,57 @@ def test_one_batch_is_learnt_by_heart(params, batch):
     assert first.is_deleted()  # the old state was given away, not copied
     for seen in losses.values():
         assert np.mean(seen[-10:]) < 0.35 * np.mean(seen[:3]), (seen[:3], seen[-10:])
+
+
+def in_the_head(path):
+    return path.startswith(("bert/pooler/", "next_sentence/"))
+
+
+@pytest.fixture(scope="module")
+def head_step(params, batch):
+    """Two steps of Adam and one of descent that move the head alone."""
+    optimizer = optax.adam(1e-2)
+    state = make_state(params, optimizer, moves=in_the_head)
+    step = jax.jit(make_train_step(OBJECTIVE, optimizer, moves=in_the_head))
+    for _ in range(2):
+        state, _ = step(state, batch)
+    descend = jax.jit(make_train_step(OBJECTIVE, optax.sgd(1.0), moves=in_the_head))
+    return state, descend(make_state(params, optax.sgd(1.0), moves=in_the_head), batch)
+
+
+def test_what_is_frozen_stays_bit_for_bit_and_the_rest_moves(params, head_step):
+    before, after = flatten(params), flatten(head_step[0].params)
+    assert before.keys() == after.keys()
+    for path, array in after.items():
+        same = np.asarray(array).tobytes() == np.asarray(before[path]).tobytes()
+        assert same is not in_the_head(path), path
+
+
+def test_what_is_frozen_has_no_moments(params, head_step):
+    adam = head_step[0].opt_state[0]
+    moving = {path for path in flatten(params) if in_the_head(path)}
+    assert len(moving) == 4
+    assert flatten(adam.mu).keys() == flatten(adam.nu).keys() == moving
+
+
+def test_what_moves_has_the_gradient_it_has_when_all_moves(params, head_step, whole_step):
+    state, metrics = head_step[1]
+    moved, whole = flatten(state.params), flatten(whole_step[0].params)
+    squares = 0.0
+    for path, start in flatten(params).items():
+        if in_the_head(path):
+            np.testing.assert_allclose(moved[path], whole[path], rtol=0, atol=1e-7)
+            squares += float(jnp.sum((whole[path] - start) ** 2))
+    assert metrics["grad_norm"].numerator == pytest.approx(squares**0.5, rel=1e-4)
+
+
+def test_what_is_frozen_has_no_backward_pass(params, batch):
+    def operations(moves):
+        state = make_state(params, optax.sgd(1.0), moves=moves)
+        step = jax.jit(make_train_step(OBJECTIVE, optax.sgd(1.0), moves=moves))
+        return step.lower(state, batch).cost_analysis()["flops"]
+
+    assert operations(in_the_head) < 0.5 * operations(lambda path: True)
 
 
 MESHES = {"8": (8, 1, 1), "4x2": (4, 2, 1), "2x2x2": (2, 2, 2)}

@@ -1,0 +1,104 @@
+"""A fine-tuning run that was killed ends as one that never was."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from bert_jax.training.checkpoints import Checkpoints, load_arrays
+
+# What a clock decides.
+TIMED = ("sequences_per_second", "tokens_per_second", "model_flops_per_second", "peak_share")
+
+
+def outcome(workdir):
+    """Everything that a run leaves: arrays as bytes, and what it wrote."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    (last,) = Checkpoints(workdir / "training", keep=1).steps()
+    (best,) = Checkpoints(workdir / "checkpoints", keep=1).steps()
+    arrays = {
+        f"{name}/{path}": array.tobytes()
+        for name in ("training", "checkpoints")
+        for path, array in load_arrays(workdir / name).items()
+    }
+    return {
+        "steps": (last, best),
+        "arrays": arrays,
+        "metrics": [{k: v for k, v in line.items() if k not in TIMED} for line in lines],
+        "window": (workdir / "training" / f"{last:08d}" / "extra.json").read_text(),
+        "files": {
+            path.name: path.read_bytes()
+            for path in sorted(workdir.iterdir())
+            if path.name.startswith(("score", "predictions", "test_predictions", "model"))
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def killed(finetune_until, tmp_path_factory):
+    """A run that ended at step 24, before it saved; the checkpoint before is that of step 16.
+
+    Its evaluation of step 20, and the model that was kept then, belong to steps that are lost.
+    """
+    workdir = tmp_path_factory.mktemp("runs") / "killed"
+    finetune_until(workdir, 24)
+    assert Checkpoints(workdir / "training", keep=1).steps() == [16]
+    assert Checkpoints(workdir / "checkpoints", keep=1).steps() == [20]
+    assert not (workdir / "score.json").exists()
+    return workdir
+
+
+@pytest.fixture
+def interrupted(killed, tmp_path):
+    return shutil.copytree(killed, tmp_path / "run")
+
+
+def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
+    interrupted, toy_run, finetune
+):
+    assert finetune(interrupted) == 0
+    expected = outcome(toy_run)
+    assert len(expected["files"]) == 5
+    assert outcome(interrupted) == expected
+
+
+def forget_key(state, window):
+    return dataclasses.replace(state, key=jax.random.key(12345)), window
+
+
+def forget_moments(state, window):
+    zeros = jax.tree.map(jnp.zeros_like, state.opt_state)
+    return dataclasses.replace(state, opt_state=zeros), window
+
+
+def forget_window(state, window):
+    return state, {}
+
+
+@pytest.mark.parametrize(
+    ("forget", "arrays_differ"),
+    [(forget_key, True), (forget_moments, True), (forget_window, False)],
+)
+def test_a_run_that_restores_less_is_noticed(
+    interrupted, toy_run, finetune, monkeypatch, forget, arrays_differ
+):
+    """The negative control of the test above."""
+    whole = Checkpoints.restore
+    monkeypatch.setattr(Checkpoints, "restore", lambda self, like: forget(*whole(self, like)))
+    assert finetune(interrupted) == 0
+    monkeypatch.undo()
+    expected, found = outcome(toy_run), outcome(interrupted)
+    name = "training/bert/pooler/dense/kernel"
+    assert (found["arrays"][name] != expected["arrays"][name]) is arrays_differ
+    assert found["metrics"] != expected["metrics"]
+
+
+def test_a_finished_run_says_so_and_stays(toy_run, finetune, capsys):
+    before = {path: path.stat().st_mtime_ns for path in toy_run.rglob("*") if path.is_file()}
+    assert finetune(toy_run) == 0
+    assert "finished; see" in capsys.readouterr().out
+    changed = {p.name for p, time in before.items() if p.stat().st_mtime_ns != time}
+    assert changed <= {"lock", "config.json"}
