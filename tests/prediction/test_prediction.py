@@ -17,11 +17,11 @@ from bert_jax.data.wordpiece import SPECIAL_TOKENS, WordPiece
 from bert_jax.errors import CheckpointError, ConfigError, DataError
 from bert_jax.interop.published import Published
 from bert_jax.model import KINDS, Bert, BertConfig, Execution, initialize, make_model
+from bert_jax.prediction import lines
 from bert_jax.prediction.heads import HEADS, TASKS
 from bert_jax.prediction.lines import read_chunks
 from bert_jax.prediction.predicting import predict
 from bert_jax.prediction.scores import PredictConfig
-from bert_jax.runs import prediction_lines
 from bert_jax.runs.models import write_model
 
 WORDS = "the a cat dog sat ran on mat big red old . ,".split()
@@ -83,7 +83,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(prediction_lines, "LINES_AT_A_TIME", 3)
+    monkeypatch.setattr(lines, "LINES_AT_A_TIME", 3)
 
 
 @pytest.fixture

@@ -9,7 +9,14 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from bert_jax.errors import ConfigError
-from bert_jax.model import BertConfig, BertForPretraining, Execution
+from bert_jax.model import (
+    KINDS,
+    BertConfig,
+    BertForPretraining,
+    Execution,
+    initialize,
+    make_model,
+)
 from bert_jax.training.sharding import (
     DIMENSIONS,
     PARAMETER_DIMENSIONS,
@@ -37,6 +44,11 @@ def shapes(vocab_size=64, **changes):
     return jax.eval_shape(initialize)
 
 
+def task_shapes(kind):
+    module = make_model(kind, BertConfig(64, 32, 2, 4, 64), Execution(), num_labels=3)
+    return jax.eval_shape(lambda: initialize(module, jax.random.key(0)))
+
+
 def paths(params):
     return {path_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
 
@@ -59,10 +71,16 @@ def test_every_parameter_matches_one_row_that_names_each_of_its_dimensions(norma
         assert dimensions_of(path) == row[1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_does_every_parameter_of_the_models_of_tasks(kind):
+    for path, leaf in paths(task_shapes(kind)).items():
+        (row,) = matching(path)
+        assert len(row[1]) == leaf.ndim, path
+
+
 def test_every_row_is_of_some_parameter():
-    used = {
-        row for path in paths(shapes(tie_word_embeddings=False).params) for row in matching(path)
-    }
+    models = [shapes(tie_word_embeddings=False).params, *map(task_shapes, KINDS)]
+    used = {row for model in models for path in paths(model) for row in matching(path)}
     assert used == set(PARAMETER_DIMENSIONS)
 
 
