@@ -55,7 +55,7 @@ MODELS = {
 
 STEPS = 10
 WARMUP_STEPS = 2
-PEAK_RATE = 1e-3
+PEAK_RATE = 1e-4  # of BERT's recipe
 EPSILON = 1e-6
 WEIGHT_DECAY = 0.1  # ten times BERT's, so that ten steps tell what is decayed
 CLIP_NORM = 1.0

@@ -32,14 +32,14 @@ BOUNDS = {
     "outputs": 1e-5,
     "loss": 1e-5,
     "gradients": 1e-4,
-    "trained": 1e-5,
-    "trained key biases": 1e-4,
+    "trained": 1e-6,
+    "trained key biases": 1e-5,
 }
 
 # What huggingface_models trains with.
 STEPS = 10
 OPTIMIZER = OptimizerConfig(
-    name="adamw", learning_rate=1e-3, warmup_steps=2, schedule="linear", end_learning_rate=0.0,
+    name="adamw", learning_rate=1e-4, warmup_steps=2, schedule="linear", end_learning_rate=0.0,
     beta1=0.9, beta2=0.999, epsilon=1e-6, weight_decay=0.1, no_decay=("bias", "layer_norm"),
     clip_norm=1.0,
 )  # fmt: skip
