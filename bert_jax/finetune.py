@@ -11,7 +11,8 @@ from bert_jax import cli, process
 
 def main(arguments: cli.Arguments) -> int:
     """Run, or continue, the run in the workdir."""
-    from bert_jax.runs.finetuning import FinetuneConfig, run
+    from bert_jax.runs.finetuning import run
+    from bert_jax.runs.finetuning_config import FinetuneConfig
 
     assert arguments.workdir is not None
     values = arguments.config.to_dict()

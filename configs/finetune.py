@@ -28,6 +28,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.task = task
     config.init_from = config_dict.placeholder(str)  # run, Hugging Face, TF1 folder; 'random'
     config.seed = 0  # of the new head, the order of rows and dropout
+    config.num_seeds = 1  # runs from seed, seed + 1, ...; of several each in workdir/seed_N
     config.compute_dtype = base.compute_dtype
     config.scan_layers = base.scan_layers
     config.rematerialize = base.rematerialize

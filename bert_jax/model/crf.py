@@ -10,7 +10,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
 
 _FORBIDDEN = -1e9  # less than any score; finite, so that sums and gradients are
 
@@ -36,6 +36,24 @@ class TagChain(nn.Module):
             self.param("transitions", zeros, (count, count)),
             self.param("end", zeros, (count,)),
         )
+
+
+def best_tags(
+    chain: Chain,
+    emissions: Float[Array, "B T C"],
+    word_starts: Int[Array, "B W"],
+    allowed: tuple[Bool[ArrayLike, "C"], Bool[ArrayLike, "C C"], Bool[ArrayLike, "C"]],
+) -> Int[Array, "B W"]:
+    """Return the best path over the words of each row among the allowed ones, 0 beyond them.
+
+    Args:
+        chain: the scores of the chain.
+        emissions: what each token scores for each class.
+        word_starts: the first piece of each word, 0 for padding.
+        allowed: what may begin a path, follow one another, and end it.
+    """
+    words = gather_words(emissions, word_starts)
+    return viterbi(forbid(chain, *map(jnp.asarray, allowed)), words, word_starts > 0)
 
 
 def forbid(

@@ -5,10 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from bert_jax.model.crf import forbid, gather_words, viterbi
+from bert_jax.model.crf import best_tags
 from bert_jax.objectives.finetuning import TaskBatch
 from bert_jax.prediction.lines import Line
 from bert_jax.prediction.output import rounded
@@ -69,10 +68,8 @@ def tag(scorer: Scorer) -> Answer:
         scores = apply(loaded.module, params, batch)
         if loaded.kind == "token_classification":
             return scores
-        starts: Int[Array, "B W"] = batch.targets["word_starts"]
-        allowed = (jnp.asarray(a) for a in allowed_transitions(loaded.labels, SCHEME))
-        emissions = gather_words(scores.emissions, starts)
-        return viterbi(forbid(scores.chain, *allowed), emissions, starts > 0)
+        starts, allowed = batch.targets["word_starts"], allowed_transitions(loaded.labels, SCHEME)
+        return best_tags(scores.chain, scores.emissions, starts, allowed)
 
     def answer(lines: Sequence[Line]) -> Iterator[dict[str, Any]]:
         sentences = [line.as_sentence() for line in lines]

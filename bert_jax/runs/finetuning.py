@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,110 +10,39 @@ import jax
 import jax.numpy as jnp
 
 from bert_jax import cli
-from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
 from bert_jax.errors import ConfigError
-from bert_jax.interop.published import Published
-from bert_jax.model import SIZES, BertConfig, Execution
-from bert_jax.runs.identity import keep_config
-from bert_jax.runs.models import (
-    CHECKPOINTS,
-    TOKENIZER,
-    read_model,
-    read_tokenizer,
-    write_description,
-)
-from bert_jax.runs.task_assembly import Batching, Finetuning, Follow, with_head
-from bert_jax.runs.tasks import TaskSource, load_task
-from bert_jax.tasks.task import Task
-from bert_jax.training.checkpoints import Checkpoints, load_arrays
+from bert_jax.model import BertConfig, Execution
+from bert_jax.report import write_report
+from bert_jax.runs.best_model import BestModel
+from bert_jax.runs.finetuning_config import FinetuneConfig, TaskTraining
+from bert_jax.runs.folder import RunFolder
+from bert_jax.runs.identity import check_fingerprint
+from bert_jax.runs.models import TOKENIZER, write_description
+from bert_jax.runs.starting_model import starting_model, with_head
+from bert_jax.runs.task_assembly import Batching, Finetuning
+from bert_jax.runs.task_score import score_run, score_seeds
+from bert_jax.runs.tasks import load_task
+from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Window
 from bert_jax.training.moving import Moving
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import Schedule, learning_rate
-from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
-from bert_jax.training.signals import Stopped, stop_requests
-from bert_jax.training.state import TrainState, nest
+from bert_jax.training.sharding import Sharding, make_mesh
+from bert_jax.training.signals import Stopped, StopRequest, stop_requests
+from bert_jax.training.state import TrainState
 from bert_jax.training.throughput import peak_flops
-from bert_jax.training.workdir import locked, write_json, write_text
+from bert_jax.training.workdir import locked
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
-CONFIG, RUN, SCORE = "config.json", "run.json", "score.json"
 KEPT_CHECKPOINTS = 1
-
-
-@dataclass(frozen=True)
-class RandomModel:
-    """The model to begin with where there is no checkpoint."""
-
-    size: str
-    tokenizer: str
-
-
-@dataclass(frozen=True)
-class TaskTraining:
-    """Length and shape of training, what moves, and how often it looks up."""
-
-    epochs: float
-    batch_size: int
-    eval_batch_size: int
-    gradient_accumulation: int
-    max_seq_length: int
-    static_lengths: tuple[int, ...]
-    what: str
-    layer_decay: float
-    reinitialize_layers: int
-    new_head: bool
-    evaluations: int
-    patience: int
-    log_every: int
-    checkpoint_every: int
-    skipped_steps_limit: int
-
-    def __post_init__(self) -> None:
-        least = {
-            "batch_size": 1,
-            "eval_batch_size": 1,
-            "gradient_accumulation": 1,
-            "evaluations": 1,
-            "patience": 0,
-        }
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {value}")
-        if self.epochs <= 0:
-            raise ValueError(f"epochs={self.epochs} must be positive")
-        if self.batch_size % self.gradient_accumulation:
-            raise ValueError(
-                f"batch_size={self.batch_size} is not a multiple of "
-                f"gradient_accumulation={self.gradient_accumulation}"
-            )
-        if list(self.static_lengths) != sorted(set(self.static_lengths)):
-            raise ValueError(f"static_lengths={self.static_lengths} must rise")
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """`configs/finetune.py` as plain values; it says what each of them means."""
-
-    task: str
-    init_from: str | None
-    seed: int
-    compute_dtype: str
-    scan_layers: bool
-    rematerialize: str
-    data: TaskSource
-    random: RandomModel
-    model: dict[str, float]
-    optimizer: dict[str, Any]
-    train: TaskTraining
-    mesh: MeshConfig
-    rules: dict[str, tuple[str, ...]]
 
 
 def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: str) -> int:
     """Run, or continue, the run in a folder; return the exit code.
+
+    Of several seeds each has a folder of its own in it.
 
     Args:
         config: what to do.
@@ -123,55 +51,102 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         command: what the user typed, to be kept.
     """
     with locked(workdir), stop_requests() as stop:
-        if not (workdir / RUN).exists():  # refused before it began: that config binds nobody
-            (workdir / CONFIG).unlink(missing_ok=True)
-        keep_config(workdir / CONFIG, values)
-        if (workdir / SCORE).exists():
-            print(f"{workdir}: finished; see {workdir / SCORE}")
+        folder = RunFolder(workdir)
+        folder.keep(values)
+        if folder.score.exists():
+            print(f"{workdir}: finished; see {folder.score}")
             return 0
-        finetuning, rate = assemble(config)
-        intervals = intervals_of(config.train, finetuning.steps)
-        for note in finetuning.task.notes:
+        finetuning = assemble(config)
+        check_fingerprint(
+            folder.read(),
+            "data_fingerprint",
+            finetuning.data_fingerprint,
+            f"{config.data.path}: the data, as it is read,",
+        )
+        for note in finetuning.notes:
             print(f"note: {note}")
-        checkpoints = Checkpoints(workdir / TRAINING, KEPT_CHECKPOINTS)
-        restored = checkpoints.restore(finetuning.abstract_state)
-        state, window = restored or (finetuning.initial_state(), {})
-        step = int(state.step)
-        if step == 0:
-            print(finetuning.fitted.table())
-        describe(finetuning, workdir, command)
-        metric = finetuning.task.primary_metric
-        records, progress = Records(workdir, step), Progress(step, finetuning.steps, (metric,))
-        best = Checkpoints(workdir / CHECKPOINTS, keep=1)
-        follow = Follow(
-            metric=metric,
-            keep=lambda step, params: _keep(best, step, params),
-            patience=config.train.patience,
-            history=_history(workdir, metric),
-        )
-        peak = peak_flops(jax.devices()[0])
-        loop = Loop(
-            [finetuning.stage(follow)],
-            rate=lambda step: float(jax.device_get(rate(step))),
-            intervals=intervals,
-            checkpoints=checkpoints,
-            records=records,
-            progress=progress,
-            stop=stop,
-            loss_terms=("task_loss",),
-            peak_flops=peak * jax.device_count() if peak else None,
-        )
+        folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
         try:
-            loop.run(state, Window(**window))
+            if config.num_seeds == 1:
+                score = run_seed(finetuning, folder, config.seed, command, stop)
+            else:
+                scores = {}
+                for seed in range(config.seed, config.seed + config.num_seeds):
+                    one = RunFolder(workdir / f"seed_{seed}")
+                    one.workdir.mkdir(exist_ok=True)
+                    one.keep({**values, "seed": seed, "num_seeds": 1})
+                    scores[seed] = run_seed(finetuning, one, seed, command, stop)
+                score = score_seeds(folder, scores, command)
         except Stopped as stopped:
+            folder.set_status("stopped")
             print(f"stopped by {stopped}, saved; the same command continues")
             return stopped.exit_code
-        finally:
-            progress.close()
-            records.close()
-        score = finish(finetuning, workdir, command)
-        print(f"finished: {json.dumps(score['metrics'])}; see {workdir / SCORE}")
+        folder.set_status("finished")
+        print(f"finished: {json.dumps(score['metrics'])}; see {write_report(workdir)}")
     return 0
+
+
+def run_seed(
+    finetuning: Finetuning, folder: RunFolder, seed: int, command: str, stop: StopRequest
+) -> dict[str, Any]:
+    """Train, or go on to train, from one seed; return the score.
+
+    Raises:
+        Stopped: a signal came; the state is saved.
+    """
+    if folder.score.exists():
+        print(f"seed {seed}: finished")
+        return json.loads(folder.score.read_text(encoding="utf-8"))
+    fitted = finetuning.fitted(seed)
+    checkpoints = Checkpoints(folder.workdir / TRAINING, KEPT_CHECKPOINTS)
+    restored = checkpoints.restore(finetuning.abstract_state)
+    state, window = restored or (finetuning.initial_state(fitted, seed), {})
+    step = int(state.step)
+    if step == 0:
+        print(fitted.table())
+    write_description(folder.workdir, finetuning.model, finetuning.kind, finetuning.task.labels)
+    finetuning.tokenizer.save(folder.workdir / TOKENIZER)
+    folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
+    rows = {split: len(f.input_ids) for split, f in finetuning.task.features.items()}
+    counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+    print(
+        f"{finetuning.task.name}: {counts} rows; seed {seed}, {finetuning.steps:,} steps",
+        flush=True,
+    )
+    metric = finetuning.task.primary_metric
+    records, progress = Records(folder.workdir, step), Progress(step, finetuning.steps, (metric,))
+    kept = Checkpoints(folder.checkpoints, keep=1)
+    best = BestModel(
+        metric=metric,
+        keep=lambda step, params: _keep(kept, step, params),
+        patience=finetuning.patience,
+        history=_history(folder.workdir, metric),
+    )
+    peak = peak_flops(jax.devices()[0])
+    loop = Loop(
+        [finetuning.stage(seed, best)],
+        rate=lambda step: float(jax.device_get(finetuning.rate(step))),
+        intervals=finetuning.intervals,
+        checkpoints=checkpoints,
+        records=records,
+        progress=progress,
+        stop=stop,
+        loss_terms=("task_loss",),
+        peak_flops=peak * jax.device_count() if peak else None,
+    )
+    try:
+        loop.run(state, Window(**window))
+    except Stopped:
+        folder.set_status("stopped")
+        raise
+    finally:
+        progress.close()
+        records.close()
+        write_report(folder.workdir)
+    score = score_run(finetuning, folder, seed, command)
+    folder.set_status("finished")
+    write_report(folder.workdir)
+    return score
 
 
 def intervals_of(train: TaskTraining, steps: int) -> Intervals:
@@ -185,9 +160,9 @@ def intervals_of(train: TaskTraining, steps: int) -> Intervals:
     return cli.build(Intervals, values, "config.train")
 
 
-def assemble(config: FinetuneConfig) -> tuple[Finetuning, Any]:
-    """Put task, checkpoint and mesh together; return them and the learning rate by step."""
-    start, tokenizer = starting_model(config)
+def assemble(config: FinetuneConfig) -> Finetuning:
+    """Put task, checkpoint and mesh together."""
+    start, tokenizer = starting_model(config.init_from, config.random)
     train = config.train
     positions = start.config.max_position_embeddings
     lengths = {"max_seq_length": train.max_seq_length}
@@ -200,18 +175,15 @@ def assemble(config: FinetuneConfig) -> tuple[Finetuning, Any]:
             )
     task = load_task(config.task, config.data, tokenizer, train.max_seq_length)
     model = cli.build(BertConfig, {**vars(start.config), **config.model}, "config.model")
-    start = dataclasses.replace(start, config=model)
-    start = with_head(
-        start, task, new_head=train.new_head, reinitialize_layers=train.reinitialize_layers
+    start, notes = with_head(
+        dataclasses.replace(start, config=model),
+        task,
+        new_head=train.new_head,
+        reinitialize_layers=train.reinitialize_layers,
     )
     rows = len(task.features["train"].input_ids)
     steps = max(1, math.ceil(train.epochs * math.ceil(rows / train.batch_size)))
-    fields = dict(config.optimizer)
-    share = fields.pop("warmup_share", None)
-    if not isinstance(share, float) or not 0 <= share <= 1:
-        raise ConfigError(f"config.optimizer.warmup_share={share}: wants a number from 0 to 1")
-    fields["warmup_steps"] = round(share * steps)
-    optimizer = cli.build(OptimizerConfig, fields, "config.optimizer")
+    optimizer = _optimizer(config.optimizer, steps)
     rate = learning_rate(
         Schedule(
             optimizer.learning_rate,
@@ -239,12 +211,13 @@ def assemble(config: FinetuneConfig) -> tuple[Finetuning, Any]:
         },
         "config",
     )
-    finetuning = Finetuning(
+    return Finetuning(
         task=task,
         start=start,
         execution=execution,
         tokenizer=tokenizer,
         transformation=make_optimizer(optimizer, rate, moving.rate),
+        rate=rate,
         moving=moving,
         batching=Batching(
             train.batch_size,
@@ -254,77 +227,20 @@ def assemble(config: FinetuneConfig) -> tuple[Finetuning, Any]:
         ),
         sharding=Sharding(make_mesh(config.mesh), config.rules),
         steps=steps,
-        seed=config.seed,
+        intervals=intervals_of(train, steps),
+        patience=train.patience,
+        notes=(*task.notes, *notes),
     )
-    return finetuning, rate
 
 
-def starting_model(config: FinetuneConfig) -> tuple[Published, Tokenizer]:
-    """Read the checkpoint to begin with, or describe a random model."""
-    if not config.init_from:
-        raise ConfigError(
-            "config.init_from: missing; name a run, a Hugging Face folder or a TF1 checkpoint, "
-            "or say 'random'"
-        )
-    if config.init_from != "random":
-        model = read_model(Path(config.init_from))
-        return model, read_tokenizer(model)
-    if config.random.size not in SIZES:
-        raise ConfigError(
-            f"config.random.size={config.random.size}: wants one of {', '.join(SIZES)}"
-        )
-    if not config.random.tokenizer:
-        raise ConfigError("config.random.tokenizer: missing; name a folder, vocab.txt or .model")
-    tokenizer = load_tokenizer(config.random.tokenizer)
-    sizes = {"vocab_size": tokenizer.vocab_size, **SIZES[config.random.size]}
-    model = cli.build(BertConfig, sizes, "config.random")
-    path = Path(config.random.tokenizer)
-    return Published(model, "encoder", (), {}, (), path, Path("random")), tokenizer
-
-
-def describe(finetuning: Finetuning, workdir: Path, command: str) -> None:
-    """Write down what is trained; the folder can be loaded from the first best model on."""
-    start = finetuning.start
-    write_description(workdir, start.config, start.kind, start.labels)
-    finetuning.tokenizer.save(workdir / TOKENIZER)
-    write_json(workdir / RUN, {"command": command, "task": finetuning.task.name})
-    rows = {split: len(f.input_ids) for split, f in finetuning.task.features.items()}
-    counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-    print(f"{finetuning.task.name}: {counts} rows; {finetuning.steps:,} steps", flush=True)
-
-
-def finish(finetuning: Finetuning, workdir: Path, command: str) -> dict[str, Any]:
-    """Score the best model on every split, write predictions and the score."""
-    task: Task = finetuning.task
-    arrays = load_arrays(workdir / CHECKPOINTS)
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
-    params = jax.device_put(nest(arrays), shardings)
-    metrics: dict[str, float] = {}
-    intervals: dict[str, list[float]] = {}
-    examples: dict[str, int] = {}
-    for split, features in task.features.items():
-        if split == "train":
-            continue
-        scores = finetuning.scores(params, split)
-        examples[split] = len(features.input_ids)
-        lines = [json.dumps(p, ensure_ascii=False) for p in task.predictions(split, scores)]
-        write_text(workdir / f"predictions_{split}.jsonl", "".join(f"{x}\n" for x in lines))
-        for name, text in task.files(split, scores).items():
-            write_text(workdir / name, text)
-        if split in task.scored_splits:
-            prefix = "" if split == task.selects_by else f"{split}/"
-            metrics |= {prefix + name: value for name, value in task.score(split, scores).items()}
-            intervals[prefix + task.primary_metric] = list(task.interval(split, scores))
-    score = {
-        "task": task.name,
-        "metrics": metrics,
-        "intervals_95": intervals,
-        "seeds": [finetuning.seed],
-        "examples": examples,
-        "command": command,
-    }
-    write_json(workdir / SCORE, score)
-    return score
+def _optimizer(values: dict[str, Any], steps: int) -> OptimizerConfig:
+    """Turn the share of warm-up steps into their number."""
+    fields = dict(values)
+    share = fields.pop("warmup_share", None)
+    if not isinstance(share, float) or not 0 <= share <= 1:
+        raise ConfigError(f"config.optimizer.warmup_share={share}: wants a number from 0 to 1")
+    fields["warmup_steps"] = round(share * steps)
+    return cli.build(OptimizerConfig, fields, "config.optimizer")
 
 
 def _keep(best: Checkpoints, step: int, params: Any) -> None:

@@ -48,16 +48,22 @@ def keep_config(path: Path, config: Mapping[str, Any]) -> None:
     write_json(path, config)
 
 
-def check_corpus(run: Mapping[str, Any], fingerprint: str, corpus: Path) -> None:
-    """Check that a run continues on the corpus it began with.
+def check_fingerprint(run: Mapping[str, Any], name: str, fingerprint: str, what: str) -> None:
+    """Check that a run continues on the data it began with.
+
+    Args:
+        run: what run.json says; nothing where the run has not begun.
+        name: the entry there.
+        fingerprint: of the data as it is now.
+        what: the data and where it is, for the message.
 
     Raises:
-        DataError: it is another one.
+        DataError: it is other data.
     """
-    if run.get("corpus_fingerprint", fingerprint) != fingerprint:
+    if run.get(name, fingerprint) != fingerprint:
         raise DataError(
-            f"{corpus}: not the corpus that this run began with; give that one back as "
-            "config.data.path, or choose another --workdir"
+            f"{what} is not what this run began with; give that back as config.data.path, or "
+            "choose another --workdir"
         )
 
 

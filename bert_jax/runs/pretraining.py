@@ -15,7 +15,8 @@ from bert_jax.model import BertConfig, Execution
 from bert_jax.report import write_report
 from bert_jax.runs.assembly import MaskingConfig, Pretraining
 from bert_jax.runs.folder import RunFolder
-from bert_jax.runs.identity import check_corpus, keep_config
+from bert_jax.runs.identity import check_fingerprint
+from bert_jax.runs.pretraining_account import describe, describe_pairs
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Window
 from bert_jax.training.optimizer import OptimizerConfig
@@ -86,12 +87,15 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
     """
     with locked(workdir), stop_requests() as stop:
         folder = RunFolder(workdir)
-        if not folder.run.exists():  # refused before it began: that config binds nobody
-            folder.config.unlink(missing_ok=True)
-        keep_config(folder.config, values)
+        folder.keep(values)
         intervals = intervals_of(config.train)
         corpus = open_or_prepare(config, workdir)
-        check_corpus(folder.read(), corpus.fingerprint, corpus.directory)
+        check_fingerprint(
+            folder.read(),
+            "corpus_fingerprint",
+            corpus.fingerprint,
+            f"{corpus.directory}: the corpus",
+        )
         pretraining = assemble(config, corpus)
         checkpoints = Checkpoints(folder.checkpoints, config.train.keep_checkpoints)
         restored = checkpoints.restore(pretraining.abstract_state)
@@ -104,11 +108,11 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
             )
             return 0
         stages = [
-            pretraining.stage(phase, folder.describe_pairs(pretraining, phase))
+            pretraining.stage(phase, describe_pairs(folder, pretraining, phase))
             for phase in pretraining.plan.phases
             if phase.end > step
         ]
-        folder.describe(pretraining, command, config.optimizer.no_decay, step)
+        describe(folder, pretraining, command, config.optimizer.no_decay, step)
         records, progress = Records(workdir, step), Progress(step, steps)
         peak = peak_flops(jax.devices()[0])
         loop = Loop(

@@ -1,8 +1,8 @@
 """Fine-tuning put together: a task, a checkpoint and a mesh become what the loop runs."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,11 +13,10 @@ from jaxtyping import Array
 
 from bert_jax.data.grouping import Grouping, choose_lengths
 from bert_jax.data.tokenizers import Tokenizer
-from bert_jax.errors import ConfigError, DataError
+from bert_jax.errors import ConfigError
 from bert_jax.interop.published import Published
-from bert_jax.model import BertConfig, Execution, Module, TagScores, make_model
-from bert_jax.model.crf import forbid, gather_words, viterbi
-from bert_jax.model.with_heads import WITH_LABELS
+from bert_jax.model import BertConfig, Execution, Module, TagScores, initialize, make_model
+from bert_jax.model.crf import best_tags
 from bert_jax.objectives.finetuning import (
     TASK_LOSSES,
     TaskBatch,
@@ -25,28 +24,20 @@ from bert_jax.objectives.finetuning import (
     finetuning_objective,
 )
 from bert_jax.objectives.objective import Objective, Ratio
+from bert_jax.runs.best_model import BestModel
 from bert_jax.runs.fitting import Fit
 from bert_jax.runs.models import complete
 from bert_jax.runs.task_batches import fill, score_rows
-from bert_jax.tasks.examples import Features
+from bert_jax.tasks.examples import Features, fingerprint
 from bert_jax.tasks.schemes import allowed_transitions
 from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
-from bert_jax.training.loop import Evaluation, Stage
+from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
 from bert_jax.training.sharding import Sharding
 from bert_jax.training.state import TrainState, select
-from bert_jax.training.step import make_train_step
+from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.throughput import flops_per_row
-
-# The model that each head makes of BERT.
-KIND_OF_HEAD = {
-    "classification": "sequence_classification",
-    "regression": "sequence_classification",
-    "span": "question_answering",
-    "tagging": "token_classification",
-    "crf": "tagging",
-}
 
 
 @dataclass(frozen=True)
@@ -75,11 +66,14 @@ class Finetuning:
     execution: Execution
     tokenizer: Tokenizer
     transformation: optax.GradientTransformation
+    rate: optax.Schedule
     moving: Moving
     batching: Batching
     sharding: Sharding
     steps: int
-    seed: int
+    intervals: Intervals
+    patience: int
+    notes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Check that the mesh divides batches, and that rows of all splits fit their lengths.
@@ -110,27 +104,46 @@ class Finetuning:
         """The architecture."""
         return self.start.config
 
+    @property
+    def kind(self) -> str:
+        """Which model it is, a key of `model.KINDS`."""
+        return self.start.kind
+
+    @functools.cached_property
+    def data_fingerprint(self) -> str:
+        """The sha256 over all that the model sees of the task."""
+        return fingerprint(self.task.features, self.task.labels)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's folder should say of it."""
+        return {
+            "task": self.task.name,
+            "data_fingerprint": self.data_fingerprint,
+            "tokenizer_fingerprint": self.tokenizer.fingerprint,
+        }
+
     @functools.cached_property
     def module(self) -> Module:
         """The Flax module."""
         labels = len(self.start.labels)
-        return make_model(self.start.kind, self.model, self.execution, labels)
-
-    @functools.cached_property
-    def fitted(self) -> Fit:
-        """The checkpoint's parameters, the head's newly drawn."""
-        return complete(self.start, self.seed)
+        return make_model(self.kind, self.model, self.execution, labels)
 
     @functools.cached_property
     def abstract_state(self) -> TrainState:
         """Shapes, dtypes and shardings of the state."""
-        params = jax.tree.map(jnp.asarray, self.fitted.params)
-        return self.sharding.abstract(lambda: self._state(params))
+        return self.sharding.abstract(
+            lambda: self._state(initialize(self.module, jax.random.key(0)), 0)
+        )
 
-    def initial_state(self) -> TrainState:
+    def fitted(self, seed: int) -> Fit:
+        """Give the checkpoint's parameters, the head's newly drawn."""
+        return complete(self.start, seed)
+
+    def initial_state(self, fitted: Fit, seed: int) -> TrainState:
         """Give the state before the first step; moments for what moves alone."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
-        return jax.jit(self._state, out_shardings=shardings)(self.fitted.params)
+        return jax.jit(self._state, out_shardings=shardings)(fitted.params, seed)
 
     def grouping(self, features: Features, batch_size: int) -> Grouping:
         """Group rows by length."""
@@ -138,21 +151,14 @@ class Finetuning:
         static = self.batching.static_lengths or choose_lengths(int(lengths.max()))
         return Grouping(lengths, batch_size, static)
 
-    def stage(self, follow: "Follow") -> Stage:
+    def stage(self, seed: int, best: BestModel) -> Stage:
         """Give the training of all epochs."""
         features = self.task.features["train"]
         grouping = self.grouping(features, self.batching.batch_size)
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
-        step = make_train_step(
-            self.objective,
-            self.transformation,
-            accumulation=self.batching.gradient_accumulation,
-            moves=self.moving.moves,
-        )
 
         @functools.lru_cache(maxsize=2)
         def epoch(number: int) -> Sequence[Any]:
-            return grouping.in_random_order((self.seed, number))
+            return grouping.in_random_order((seed, number))
 
         def batch(step: int) -> TaskBatch:
             number, place = divmod(step, grouping.batches_per_epoch)
@@ -164,12 +170,7 @@ class Finetuning:
         return Stage(
             start=0,
             end=self.steps,
-            train_step=jax.jit(
-                step,
-                in_shardings=(shardings, self.sharding.batch),
-                out_shardings=(shardings, self.sharding.replicated),
-                donate_argnums=0,
-            ),
+            train_step=self._train_step,
             batch=batch,
             sequences=sequences,
             tokens=round(sequences * tokens),
@@ -177,8 +178,8 @@ class Finetuning:
             evaluation=Evaluation(
                 metrics=self.held_out,
                 samples=lambda params: [],
-                follow=follow,
-                enough=follow.enough,
+                follow=best,
+                enough=best.enough,
             ),
         )
 
@@ -224,6 +225,23 @@ class Finetuning:
         return scores, float(sums[0] / sums[1])
 
     @functools.cached_property
+    def _train_step(self) -> TrainStep:
+        """Compile the step once for each length, whatever the seed."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+        step = make_train_step(
+            self.objective,
+            self.transformation,
+            accumulation=self.batching.gradient_accumulation,
+            moves=self.moving.moves,
+        )
+        return jax.jit(
+            step,
+            in_shardings=(shardings, self.sharding.batch),
+            out_shardings=(shardings, self.sharding.replicated),
+            donate_argnums=0,
+        )
+
+    @functools.cached_property
     def _forward(self) -> Callable[[Any, TaskBatch], tuple[Any, list[Ratio]]]:
         def forward(params: Any, batch: TaskBatch) -> tuple[Any, list[Ratio]]:
             scores = self.module.apply(
@@ -233,83 +251,14 @@ class Finetuning:
             if self.task_loss.target in batch.targets:
                 loss = [self.task_loss.terms(scores, batch)["task_loss"]]
             if isinstance(scores, TagScores):
-                return self._best_tags(scores, batch), loss
+                starts = batch.targets["word_starts"]
+                allowed = allowed_transitions(self.task.labels, SCHEME)
+                return best_tags(scores.chain, scores.emissions, starts, allowed), loss
             return scores, loss
 
         return jax.jit(forward, out_shardings=self.sharding.replicated)
 
-    def _best_tags(self, scores: TagScores, batch: TaskBatch) -> Array:
-        """Find the best tags of each row's words, among those that the scheme allows."""
-        allowed = (jnp.asarray(a) for a in allowed_transitions(self.task.labels, SCHEME))
-        starts = batch.targets["word_starts"]
-        emissions = gather_words(scores.emissions, starts)
-        return viterbi(forbid(scores.chain, *allowed), emissions, starts > 0)
-
-    def _state(self, params: Any) -> TrainState:
+    def _state(self, params: Any, seed: int | Array) -> TrainState:
         moments = self.transformation.init(select(params, self.moving.moves))
-        key = jax.random.split(jax.random.key(self.seed))[1]
+        key = jax.random.split(jax.random.key(seed))[1]
         return TrainState(jnp.zeros((), jnp.int32), params, moments, key)
-
-
-@dataclass
-class Follow:
-    """What follows an evaluation: the best parameters are kept, and patience may end.
-
-    Attributes:
-        metric: the one that says which model is better; higher is.
-        keep: stores a step's parameters as the best so far.
-        patience: evaluations without a better one after which training ends; 0: never.
-        history: the metric at each evaluation so far.
-    """
-
-    metric: str
-    keep: Callable[[int, Any], None]
-    patience: int
-    history: list[float]
-
-    def __call__(self, step: int, params: Any, values: Mapping[str, float]) -> list[str]:
-        """Take an evaluation in."""
-        best = max(self.history, default=-float("inf"))
-        self.history.append(values[self.metric])
-        if values[self.metric] > best:
-            self.keep(step, params)
-        return []
-
-    def enough(self) -> bool:
-        """Tell whether the last evaluations brought nothing better."""
-        if not self.patience or not self.history:
-            return False
-        best = self.history.index(max(self.history))
-        return len(self.history) - 1 - best >= self.patience
-
-
-def with_head(
-    model: Published, task: Task, *, new_head: bool, reinitialize_layers: int
-) -> Published:
-    """Give a checkpoint the head of a task; what is to be drawn anew is taken out.
-
-    Raises:
-        ConfigError: more layers are to be drawn anew than there are.
-        DataError: the checkpoint has a head of the same kind for other classes.
-    """
-    kind, layers = KIND_OF_HEAD[task.head], model.config.num_hidden_layers
-    if not 0 <= reinitialize_layers <= layers:
-        raise ConfigError(
-            f"config.train.reinitialize_layers={reinitialize_layers}: the model has {layers}"
-        )
-    keeps_head = model.kind == kind and not new_head
-    if keeps_head and kind in WITH_LABELS and len(model.labels) != len(task.labels):
-        raise DataError(
-            f"{model.source}: its head tells {len(model.labels)} classes apart "
-            f"({', '.join(model.labels[:8])}), the task has {len(task.labels)} "
-            f"({', '.join(task.labels[:8])}); --config.train.new_head=True draws a new one"
-        )
-    doomed = tuple(
-        f"bert/encoder/layer_{i}/" for i in range(layers - reinitialize_layers, layers)
-    ) + (("bert/pooler/",) if reinitialize_layers else ())
-    arrays = {
-        path: array
-        for path, array in model.arrays.items()
-        if (path.startswith("bert/") or keeps_head) and not path.startswith(doomed)
-    }
-    return replace(model, kind=kind, labels=task.labels, arrays=arrays)

@@ -1,5 +1,7 @@
 """What readers give, and what a model is fed."""
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,3 +67,24 @@ class Features:
     token_type_ids: list[list[int]]
     rows: np.ndarray
     targets: dict[str, np.ndarray | list[list[int]]] = field(default_factory=dict)
+
+
+def fingerprint(features: Mapping[str, Features], labels: Sequence[str]) -> str:
+    """Give the sha256 over all that a model sees of a task: rows, targets, names of classes."""
+    digest = hashlib.sha256(repr(tuple(labels)).encode())
+    for split, of_split in sorted(features.items()):
+        digest.update(repr((split, len(of_split.input_ids))).encode())
+        for lists in (of_split.input_ids, of_split.token_type_ids):
+            _update(digest, lists)
+        for name, values in sorted(of_split.targets.items()):
+            digest.update(name.encode())
+            if isinstance(values, list):
+                _update(digest, values)
+            else:
+                digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", lists: list[list[int]]) -> None:
+    digest.update(np.array([len(values) for values in lists], np.int64).tobytes())
+    digest.update(np.array([value for values in lists for value in values], np.int64).tobytes())

@@ -97,11 +97,12 @@ def finetune(finetune_values):
     """A function (folder, changes, task) that runs, or continues, a toy run on one device."""
     from bert_jax import cli
     from bert_jax.runs import finetuning
+    from bert_jax.runs.finetuning_config import FinetuneConfig
     from bert_jax.training.sharding import make_mesh
 
     def run(workdir: Path, changes: dict | None = None, task: str = "own") -> int:
         values = finetune_values(changes, task)
-        config = cli.build(finetuning.FinetuneConfig, values, "config")
+        config = cli.build(FinetuneConfig, values, "config")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(finetuning, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:1]))
             return finetuning.run(config, values, workdir, "the command")
@@ -140,15 +141,16 @@ def assembled_toy(finetune_values):
     """A function (changes, number of devices, task) that puts a toy `Finetuning` together."""
     from bert_jax import cli
     from bert_jax.runs import finetuning
+    from bert_jax.runs.finetuning_config import FinetuneConfig
     from bert_jax.training.sharding import make_mesh
 
     def make(changes: dict | None = None, devices: int = 1, task: str = "own"):
-        config = cli.build(finetuning.FinetuneConfig, finetune_values(changes, task), "config")
+        config = cli.build(FinetuneConfig, finetune_values(changes, task), "config")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 finetuning, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:devices])
             )
-            return finetuning.assemble(config)[0]
+            return finetuning.assemble(config)
 
     return make
 

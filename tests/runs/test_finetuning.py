@@ -10,10 +10,13 @@ import pytest
 
 import bert_jax
 from bert_jax import cli
+from bert_jax.errors import DataError
 from bert_jax.interop.published import Published
 from bert_jax.model import BertConfig, Execution, initialize, make_model
-from bert_jax.runs.finetuning import TaskTraining, intervals_of
-from bert_jax.runs.task_assembly import Follow, with_head
+from bert_jax.runs.best_model import BestModel
+from bert_jax.runs.finetuning import intervals_of
+from bert_jax.runs.finetuning_config import TaskTraining
+from bert_jax.runs.starting_model import with_head
 from bert_jax.training.checkpoints import Checkpoints, load_arrays
 from bert_jax.training.state import flatten, nest
 
@@ -42,6 +45,7 @@ def test_a_run_learns_and_writes_its_score(toy_run, toy_task):
     assert score["metrics"]["accuracy"] == right > 0.6
     low, high = score["intervals_95"]["accuracy"]
     assert 0.3 < low < right < high <= 1
+    assert len(score.pop("data_fingerprint")) == 64
     del score["metrics"], score["intervals_95"]
     assert score == {
         "task": "own",
@@ -49,6 +53,27 @@ def test_a_run_learns_and_writes_its_score(toy_run, toy_task):
         "examples": {"validation": 37, "test": 9},
         "command": "the command",
     }
+
+
+def test_seeds_are_runs_of_their_own_and_their_mean(toy_run, finetune, tmp_path):
+    changes = {"num_seeds": 2}
+    assert finetune(tmp_path / "run", changes) == 0
+    one, other = (
+        json.loads((tmp_path / "run" / f"seed_{seed}" / "score.json").read_text())
+        for seed in (0, 1)
+    )
+    assert one == json.loads((toy_run / "score.json").read_text())
+    assert one["metrics"] != other["metrics"]
+    score = json.loads((tmp_path / "run" / "score.json").read_text())
+    assert score["seeds"] == [0, 1]
+    assert score["by_seed"] == {"0": one["metrics"], "1": other["metrics"]}
+    both = [found["metrics"]["accuracy"] for found in (one, other)]
+    assert score["metrics"]["accuracy"] == pytest.approx(np.mean(both))
+    # Of two values: half their distance.
+    assert score["standard_errors"]["accuracy"] == pytest.approx(abs(both[0] - both[1]) / 2)
+    for folder in (tmp_path / "run", tmp_path / "run" / "seed_1"):
+        assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    assert bert_jax.load(tmp_path / "run" / "seed_1").labels == ("bad", "fair", "good")
 
 
 def test_a_test_split_is_answered_in_the_form_of_a_leaderboard(toy_run):
@@ -125,7 +150,7 @@ def test_a_model_that_only_gets_worse_is_kept_as_it_was_first(
 )
 def test_what_follows_evaluations(patience, enough):
     kept = []
-    follow = Follow("f1", lambda step, params: kept.append((step, params)), patience, [])
+    follow = BestModel("f1", lambda step, params: kept.append((step, params)), patience, [])
     said = []
     for step, value in enumerate([0.5, 0.5, 0.7, 0.6, 0.7, 0.1]):
         follow(step, f"parameters {step}", {"f1": value, "accuracy": -value})
@@ -145,7 +170,7 @@ def test_there_are_no_more_evaluations_than_asked_for(steps, wanted, at, finetun
 def test_an_epoch_shows_each_row_once_and_the_next_one_in_another_order(assembled_toy):
     found = assembled_toy()
     rows = ["".join(map(str, ids)) for ids in found.task.features["train"].input_ids]
-    stage = found.stage(Follow("accuracy", lambda step, params: None, 0, []))
+    stage = found.stage(0, BestModel("accuracy", lambda step, params: None, 0, []))
     assert stage.end == 40  # 8 epochs of 5 batches
     epochs = []
     for epoch in range(2):
@@ -217,12 +242,42 @@ def test_top_layers_and_the_pooler_are_drawn_anew_by_request():
     def new(**fields):
         """What is no longer the checkpoint's."""
         fields = {"new_head": False, "reinitialize_layers": 0} | fields
-        return model.arrays.keys() - with_head(model, Two, **fields).arrays.keys()
+        return model.arrays.keys() - with_head(model, Two, **fields)[0].arrays.keys()
 
     drawn = ("bert/encoder/layer_1/", "bert/encoder/layer_2/", "bert/pooler/")
     assert new() == set()
     assert new(reinitialize_layers=2) == {p for p in model.arrays if p.startswith(drawn)}
     assert new(new_head=True) == {"classifier/bias", "classifier/kernel"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("bad", "good"), None),
+        (("Bad", "GOOD"), None),
+        (
+            ("LABEL_0", "LABEL_1"),
+            "(LABEL_0, LABEL_1), the task has 2 (bad, good); the head is kept",
+        ),
+        (("good", "bad"), DataError),
+        (("bad", "fine"), DataError),
+        (("bad", "good", "fair"), DataError),
+    ],
+)
+def test_a_head_is_kept_only_where_no_class_becomes_another(labels, said):
+    class Two:
+        head, labels = "classification", ("bad", "good")
+
+    config = BertConfig(20, 8, 3, 2, 16, max_position_embeddings=4)
+    model = Published(config, "sequence_classification", labels, {}, (), None, Path("drawn"))
+    if said is DataError:
+        with pytest.raises(DataError, match=r"^drawn: its head .*new_head=True draws a new"):
+            with_head(model, Two, new_head=False, reinitialize_layers=0)
+        assert with_head(model, Two, new_head=True, reinitialize_layers=0)[1] == ()
+    else:
+        kept, notes = with_head(model, Two, new_head=False, reinitialize_layers=0)
+        assert kept.labels == ("bad", "good")
+        assert (notes == ()) if said is None else (said in notes[0])
 
 
 def test_a_random_model_learns_the_toy_task(toy_tokenizer, finetune, tmp_path):
@@ -290,7 +345,7 @@ def test_a_chain_finds_the_best_path_that_the_scheme_allows(tagged, assembled_to
     changes = {"data.path": str(tagged), "data.tagging.head": "crf"}
     found = assembled_toy(changes, task="tags")
     inside = found.task.labels.index("I-x")
-    params = flatten(found.fitted.params)
+    params = flatten(found.fitted(0).params)
     params["classifier/kernel"] = jnp.zeros_like(params["classifier/kernel"])
     params["classifier/bias"] = jnp.zeros(5).at[inside].set(10.0)
 

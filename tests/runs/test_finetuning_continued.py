@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from bert_jax.errors import DataError
 from bert_jax.training.checkpoints import Checkpoints, load_arrays
 
 # What a clock decides.
@@ -63,6 +64,17 @@ def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
     expected = outcome(toy_run)
     assert len(expected["files"]) == 5
     assert outcome(interrupted) == expected
+
+
+def test_a_run_does_not_go_on_with_other_rows(interrupted, toy_task, finetune, tmp_path):
+    rows = (toy_task / "train.tsv").read_text()
+    data = shutil.copytree(toy_task, tmp_path / "data")
+    config = json.loads((interrupted / "config.json").read_text())
+    config["data"]["path"] = str(data)
+    (interrupted / "config.json").write_text(json.dumps(config))
+    (data / "train.tsv").write_text(rows.replace("lovely", "superb", 1))
+    with pytest.raises(DataError, match="the data, as it is read, is not what this run began"):
+        finetune(interrupted, {"data.path": str(data)})
 
 
 def forget_key(state, window):

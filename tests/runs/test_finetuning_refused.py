@@ -112,7 +112,7 @@ def test_a_head_of_another_size_is_refused(toy_run, two_classes, finetune, tmp_p
 def test_it_is_replaced_by_request(toy_run, two_classes, assembled_toy):
     changes = {"init_from": str(toy_run), "train.new_head": True} | two_classes
     found = assembled_toy(changes)
-    assert set(found.fitted.new) == {"classifier/bias", "classifier/kernel"}
+    assert set(found.fitted(0).new) == {"classifier/bias", "classifier/kernel"}
     assert found.start.labels == ("bad", "good")
 
 

@@ -96,7 +96,7 @@ def test_a_config_that_cannot_be_read_is_refused(run_values, tmp_path):
 def test_a_run_does_not_go_on_with_another_corpus(start, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text(json.dumps({"corpus_fingerprint": "0" * 64}))
-    with pytest.raises(DataError, match="not the corpus that this run began with") as caught:
+    with pytest.raises(DataError, match="the corpus is not what this run began with") as caught:
         start()
     assert caught.value.exit_code == 3
 

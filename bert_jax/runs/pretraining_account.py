@@ -1,0 +1,63 @@
+"""What a pretraining run tells of itself before it begins: parameters, devices, pairs."""
+
+import os
+
+import jax
+
+from bert_jax.data.batches import PretrainingRows
+from bert_jax.runs.assembly import Pretraining
+from bert_jax.runs.folder import RunFolder
+from bert_jax.runs.models import TOKENIZER, write_description
+from bert_jax.training.parameters import count_parameters, format_table, parameter_table
+from bert_jax.training.phases import Phase
+from bert_jax.training.workdir import write_json, write_text
+
+
+def describe(
+    folder: RunFolder,
+    pretraining: Pretraining,
+    command: str,
+    no_decay: tuple[str, ...],
+    step: int,
+) -> None:
+    """Write down, and print, what is about to be trained."""
+    state, mesh = pretraining.abstract_state, pretraining.sharding.mesh
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, state.params)
+    table = parameter_table(state.params, shardings, no_decay)
+    write_json(folder.workdir / "parameters.json", table)
+    write_text(folder.workdir / "parameters.txt", format_table(table) + "\n")
+    write_description(folder.workdir, pretraining.model, "pretraining")
+    pretraining.tokenizer.save(folder.workdir / TOKENIZER)
+    parameters = count_parameters(state.params)
+    folder.begin(
+        command,
+        mesh,
+        parameters=parameters,
+        corpus=os.path.relpath(pretraining.corpus.directory, folder.workdir),
+        corpus_fingerprint=pretraining.corpus.fingerprint,
+        tokenizer_fingerprint=pretraining.tokenizer.fingerprint,
+    )
+    print(format_table(table))
+    first, last = pretraining.plan.phases[0], pretraining.plan.phases[-1]
+    print(
+        f"{parameters:,} parameters; {jax.device_count()} x {jax.devices()[0].device_kind} as "
+        f"{' x '.join(f'{name}={size}' for name, size in mesh.shape.items())}; "
+        f"steps {step} to {last.end} of {first.batch_size} sequences of "
+        f"{first.max_seq_length} tokens",
+        flush=True,
+    )
+
+
+def describe_pairs(folder: RunFolder, pretraining: Pretraining, phase: Phase) -> PretrainingRows:
+    """Write down and print what pairs a phase trains on, and return its rows."""
+    rows = {name: pretraining.rows(name, phase) for name in pretraining.corpus.splits}
+    statistics = {name: of_split.statistics() for name, of_split in rows.items()}
+    name = "pairs.json" if phase.index == 0 else f"pairs.{phase.name}.json"
+    write_json(folder.workdir / name, statistics)
+    for split, values in statistics.items():
+        print(
+            f"{split} pairs ({phase.name} phase): {values['pairs']:,} an epoch, "
+            f"{values['is_next_share']:.1%} IsNext, {values['padding_share']:.1%} padding, "
+            f"{values['truncated_share']:.1%} truncated"
+        )
+    return rows["train"]

@@ -1,0 +1,75 @@
+"""What a fine-tuning run came to: predictions for every split, and its score."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from bert_jax.runs.folder import RunFolder
+from bert_jax.runs.task_assembly import Finetuning
+from bert_jax.training.checkpoints import load_arrays
+from bert_jax.training.state import nest
+from bert_jax.training.workdir import write_json, write_text
+
+
+def score_run(finetuning: Finetuning, folder: RunFolder, seed: int, command: str) -> dict[str, Any]:
+    """Score the best model on every split, write predictions and score.json; return that."""
+    task = finetuning.task
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
+    params = jax.device_put(nest(load_arrays(folder.checkpoints)), shardings)
+    metrics: dict[str, float] = {}
+    intervals: dict[str, list[float]] = {}
+    examples: dict[str, int] = {}
+    for split, features in task.features.items():
+        if split == "train":
+            continue
+        scores = finetuning.scores(params, split)
+        examples[split] = len(features.input_ids)
+        lines = [json.dumps(p, ensure_ascii=False) for p in task.predictions(split, scores)]
+        path = folder.workdir / f"predictions_{split}.jsonl"
+        write_text(path, "".join(f"{line}\n" for line in lines))
+        for name, text in task.files(split, scores).items():
+            write_text(folder.workdir / name, text)
+        if split in task.scored_splits:
+            prefix = "" if split == task.selects_by else f"{split}/"
+            metrics |= {prefix + name: value for name, value in task.score(split, scores).items()}
+            intervals[prefix + task.primary_metric] = list(task.interval(split, scores))
+    score = {
+        "task": task.name,
+        "metrics": metrics,
+        "intervals_95": intervals,
+        "seeds": [seed],
+        "examples": examples,
+        "data_fingerprint": finetuning.data_fingerprint,
+        "command": command,
+    }
+    write_json(folder.score, score)
+    return score
+
+
+def score_seeds(
+    folder: RunFolder, scores: Mapping[int, Mapping[str, Any]], command: str
+) -> dict[str, Any]:
+    """Write score.json over the runs of several seeds; return it."""
+    by_seed = {seed: score["metrics"] for seed, score in scores.items()}
+    values = {
+        name: np.array([metrics[name] for metrics in by_seed.values()])
+        for name in next(iter(by_seed.values()))
+    }
+    any_score = next(iter(scores.values()))
+    score = {
+        "task": any_score["task"],
+        "metrics": {name: float(found.mean()) for name, found in values.items()},
+        "standard_errors": {
+            name: float(found.std(ddof=1) / np.sqrt(len(found))) for name, found in values.items()
+        },
+        "seeds": list(by_seed),
+        "by_seed": {str(seed): metrics for seed, metrics in by_seed.items()},
+        "examples": any_score["examples"],
+        "data_fingerprint": any_score["data_fingerprint"],
+        "command": command,
+    }
+    write_json(folder.score, score)
+    return score
