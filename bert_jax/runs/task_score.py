@@ -16,17 +16,16 @@ from bert_jax.training.workdir import write_json, write_text
 
 def score_run(finetuning: Finetuning, folder: RunFolder, seed: int, command: str) -> dict[str, Any]:
     """Score the best model on every split, write predictions and score.json; return that."""
-    task = finetuning.task
     shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
     params = jax.device_put(nest(load_arrays(folder.checkpoints)), shardings)
+    splits = [split for split in finetuning.task.features if split != "train"]
+    all_scores = {split: finetuning.scores(params, split) for split in splits}
+    task = finetuning.task.settled(all_scores[finetuning.task.selects_by])
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
     examples: dict[str, int] = {}
-    for split, features in task.features.items():
-        if split == "train":
-            continue
-        scores = finetuning.scores(params, split)
-        examples[split] = len(features.input_ids)
+    for split, scores in all_scores.items():
+        examples[split] = len(task.features[split].input_ids)
         lines = [json.dumps(p, ensure_ascii=False) for p in task.predictions(split, scores)]
         path = folder.workdir / f"predictions_{split}.jsonl"
         write_text(path, "".join(f"{line}\n" for line in lines))

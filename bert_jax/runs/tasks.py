@@ -8,7 +8,7 @@ from bert_jax.data.lines import ReadReport
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.tasks.answers import AnswerConfig
-from bert_jax.tasks.conll import ConllFormat, read_conll
+from bert_jax.tasks.conll import ConllFormat, has_tags, read_conll
 from bert_jax.tasks.glue import read_task
 from bert_jax.tasks.own import OwnTask, own_task
 from bert_jax.tasks.question_task import QuestionTask, question_task
@@ -124,8 +124,15 @@ def _tagging(source: TaskSource, tokenizer: Tokenizer, max_seq_length: int) -> T
         split: tuple(f"{stem}{end}" for stem in stems for end in TAGGED_ENDINGS)
         for split, stems in TAGGED_STEMS.items()
     }
+    format = ConllFormat(**fields)
     sentences = {
-        split: read_conll(file, ConllFormat(**fields), report, target_scheme=SCHEME)
+        split: read_conll(
+            file,
+            format,
+            report,
+            target_scheme=SCHEME,
+            tagged=split != "test" or has_tags(file, format),
+        )
         for split, file in _files(source, names).items()
     }
     head = "crf" if head == "crf" else "tagging"

@@ -79,6 +79,15 @@ def read_conll(
     ]
 
 
+def has_tags(path: Path, format: ConllFormat) -> bool:
+    """Tell whether a file has more columns than one; a test set may have its words alone."""
+    for _, line in read_lines(path, ReadReport()):
+        commented = format.comment and line.startswith(format.comment)
+        if line.strip(" \t") and not commented and not line.startswith(_DOCUMENT):
+            return len(_split(line, format.separator)) > 1
+    return False
+
+
 @dataclass
 class _Sentence:
     """Words on consecutive lines, the first of them on `line`."""

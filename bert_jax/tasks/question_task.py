@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class QuestionTask:
         questions: by split.
         windows: what the model is fed, by split.
         answers: which spans are taken.
+        null_threshold: odds of no answer above which there is none; None: searched on each split.
     """
 
     name: str
@@ -39,6 +40,7 @@ class QuestionTask:
     notes: tuple[str, ...]
     head: str = "span"
     labels: tuple[str, ...] = ()
+    null_threshold: float | None = None
     primary_metric: str = "f1"
     selects_by: str = "validation"
 
@@ -55,6 +57,11 @@ class QuestionTask:
             for split, questions in self.questions.items()
             if split != "train" and any(q.answers or q.impossible for q in questions)
         )
+
+    def settled(self, scores: Sequence[np.ndarray]) -> "QuestionTask":
+        """Keep the threshold that is best for these scores of `selects_by`, for all splits."""
+        found = self._find(self.selects_by, scores)
+        return replace(self, null_threshold=self._threshold(self.selects_by, found))
 
     def score(self, split: str, scores: Sequence[np.ndarray]) -> dict[str, float]:
         """Compute exact match and F1 in percent, and the threshold for no answer."""
@@ -104,9 +111,11 @@ class QuestionTask:
         }
 
     def _threshold(self, split: str, found: Sequence[Prediction]) -> float | None:
-        """Search the threshold for no answer where answers are known; else take even odds."""
+        """Give the threshold that was settled, or search it; even odds where nothing is known."""
         if not self.answers.may_be_impossible:
             return None
+        if self.null_threshold is not None:
+            return self.null_threshold
         if split not in self.scored_splits:
             return 0.0
         questions = self.questions[split]

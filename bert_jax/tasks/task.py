@@ -51,6 +51,14 @@ class Task(Protocol):
         """The splits whose answers are known, "train" left out."""
         ...
 
+    def settled(self, scores: Sequence[np.ndarray]) -> "Task":
+        """Give the task with what is decided on held-out rows fixed, such as a threshold.
+
+        Args:
+            scores: the model's, of the rows of `selects_by`.
+        """
+        ...
+
     def score(self, split: str, scores: Sequence[np.ndarray]) -> dict[str, float]:
         """Compute the metrics of a split from the model's scores of its rows."""
         ...

@@ -340,6 +340,19 @@ def test_words_are_tagged(head, tagged, finetune, tmp_path):
     assert np.isfinite(line["loss"])
 
 
+def test_words_of_a_test_set_without_tags_are_tagged(tagged, finetune, tmp_path):
+    words = [line.split(" ")[0] for line in CONLL.split("\n")]
+    (tmp_path / "test.txt").write_text("\n".join(words))
+    changes = {"data.path": str(tagged), "data.test": str(tmp_path / "test.txt")} | SHORT
+    assert finetune(tmp_path / "run", changes, task="tags") == 0
+    score = json.loads((tmp_path / "run" / "score.json").read_text())
+    assert score["examples"] == {"validation": 12, "test": 2}
+    assert not any(name.startswith("test/") for name in score["metrics"])
+    said = lines(tmp_path / "run" / "predictions_test.jsonl")
+    assert [line["tags"] for line in said] == [None, None]
+    assert [len(line["prediction"]) for line in said] == [4, 5]
+
+
 def test_a_chain_finds_the_best_path_that_the_scheme_allows(tagged, assembled_toy):
     """Every word wants to be inside an entity; then no two in a row may."""
     changes = {"data.path": str(tagged), "data.tagging.head": "crf"}

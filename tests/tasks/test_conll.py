@@ -6,7 +6,7 @@ import pytest
 
 from bert_jax.data.lines import ReadReport
 from bert_jax.errors import ConfigError, DataError
-from bert_jax.tasks.conll import ConllFormat, read_conll
+from bert_jax.tasks.conll import ConllFormat, has_tags, read_conll
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "ner"
 TEXT = "Ada B-PER\nByron I-PER\nmet O\n\nLondon B-LOC\n"
@@ -167,3 +167,18 @@ def test_real_files():
         read_conll(msra, ConllFormat(), report)
     found = read_conll(msra, ConllFormat(broken_tags="repair"), report)
     assert len(found) == 9289 and [t.count for t in report.notes.values()] == [11]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("EU B-ORG\nrejects O\n", True),
+        ("\n-DOCSTART- -X-\n\nEU B-ORG\n", True),
+        ("# a comment\nEU\nrejects\n", False),
+        ("-DOCSTART- -X-\n\nEU\nrejects\n", False),
+        ("", False),
+    ],
+)
+def test_a_file_of_words_alone_has_no_tags(text, expected, tmp_path):
+    (tmp_path / "test.txt").write_text(text)
+    assert has_tags(tmp_path / "test.txt", ConllFormat(comment="#")) is expected

@@ -152,3 +152,18 @@ def test_what_reading_met_is_told_by_split():
 def test_questions_none_of_which_can_be_trained_on_are_refused():
     with pytest.raises(DataError, match="no question to train on: of 1 none has an answer"):
         make_task([Question("q", "a", CONTEXT, (Answer("z", -1),), False)])
+
+
+def test_the_threshold_that_was_settled_holds_for_other_splits():
+    """A threshold that is searched on the test's own answers would be peeking."""
+    task = make_task(ANSWERED + UNANSWERED, "squad2")
+    unsure = knowing(ANSWERED + UNANSWERED)
+    for row in unsure:  # whoever says none to everything is right for two of six
+        row[0] = 20.0
+    own = task.score("validation", unsure)
+    settled = task.settled(knowing(ANSWERED + UNANSWERED))
+    found = settled.score("validation", unsure)
+    threshold = task.score("validation", knowing(ANSWERED + UNANSWERED))["null_threshold"]
+    assert found["null_threshold"] == threshold != own["null_threshold"]
+    assert settled.null_threshold == threshold and task.null_threshold is None
+    assert make_task(ANSWERED).settled(knowing(ANSWERED)).null_threshold is None
