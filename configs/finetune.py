@@ -81,7 +81,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.train.batch_size = 32  # rows
     config.train.eval_batch_size = 64  # rows
     config.train.gradient_accumulation = 1
-    config.train.max_seq_length = 128  # tokens; longer rows are cut
+    config.train.max_seq_length = 0  # tokens; 0: 128 (questions 384) or all the model has
     config.train.static_lengths = ()  # that batches are padded to; () chooses a few
     config.train.what = "all"  # what moves: 'all', 'head' (the encoder frozen), 'top:K' layers
     config.train.layer_decay = 1.0  # rate of a layer as a multiple of that above, in (0, 1]
@@ -92,9 +92,6 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.train.log_every = 50  # steps
     config.train.checkpoint_every = 500  # steps
     config.train.skipped_steps_limit = 20  # not finite in a row, then it stops with code 6
-
-    if task in ("squad1", "squad2", "cmrc2018"):
-        config.train.max_seq_length = 384
 
     config.mesh = base.mesh
     config.rules = base.rules

@@ -15,6 +15,7 @@ from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
 from bert_jax.model import SIZES, BertConfig, Execution
 from bert_jax.runs.finetuning_config import FinetuneConfig
+from bert_jax.runs.tasks import usual_length
 from bert_jax.runs.pretraining import PretrainConfig, intervals_of
 from bert_jax.tasks.table import TASKS
 from bert_jax.training.phases import Phase, plan_phases
@@ -79,7 +80,8 @@ def test_the_finetune_config_builds_for_every_task(task, accelerator):
     assert config.task == task and config.init_from is None
     assert config.compute_dtype == ("float32" if accelerator == "cpu" else "bfloat16")
     is_question = task in TASKS and TASKS[task].head == "span"
-    assert config.train.max_seq_length == (384 if is_question else 128)
+    assert config.train.max_seq_length == 0
+    assert usual_length(task) == (384 if is_question else 128)
 
 
 @pytest.mark.parametrize("word", ["cuda", "base", "google", ""])

@@ -20,8 +20,8 @@ from bert_jax.runs.identity import check_fingerprint
 from bert_jax.runs.models import TOKENIZER, write_description
 from bert_jax.runs.starting_model import starting_model, with_head
 from bert_jax.runs.task_assembly import Batching, Finetuning
-from bert_jax.runs.task_score import score_run, score_seeds
-from bert_jax.runs.tasks import load_task
+from bert_jax.runs.task_score import in_words, score_run, score_seeds
+from bert_jax.runs.tasks import load_task, usual_length
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Window
 from bert_jax.training.moving import Moving
@@ -82,7 +82,7 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
             print(f"stopped by {stopped}, saved; the same command continues")
             return stopped.exit_code
         folder.set_status("finished")
-        print(f"finished: {json.dumps(score['metrics'])}; see {write_report(workdir)}")
+        print(f"finished: {in_words(score)}; see {write_report(workdir)}")
     return 0
 
 
@@ -165,15 +165,15 @@ def assemble(config: FinetuneConfig) -> Finetuning:
     start, tokenizer = starting_model(config.init_from, config.random)
     train = config.train
     positions = start.config.max_position_embeddings
-    lengths = {"max_seq_length": train.max_seq_length}
-    lengths["static_lengths"] = max(train.static_lengths, default=0)
-    for name, length in lengths.items():
+    max_seq_length = train.max_seq_length or min(usual_length(config.task), positions)
+    longest = max(train.static_lengths, default=0)
+    for name, length in {"max_seq_length": max_seq_length, "static_lengths": longest}.items():
         if length > positions:
             raise ConfigError(
                 f"config.train.{name}={length}: the model in {start.source} has {positions} "
                 "positions"
             )
-    task = load_task(config.task, config.data, tokenizer, train.max_seq_length)
+    task = load_task(config.task, config.data, tokenizer, max_seq_length)
     model = cli.build(BertConfig, {**vars(start.config), **config.model}, "config.model")
     start, notes = with_head(
         dataclasses.replace(start, config=model),

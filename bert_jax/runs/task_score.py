@@ -72,3 +72,17 @@ def score_seeds(
     }
     write_json(folder.score, score)
     return score
+
+
+def in_words(score: Mapping[str, Any]) -> str:
+    """Say in a line what came out."""
+    spreads = score.get("standard_errors", {})
+    intervals = score.get("intervals_95", {})
+    words = []
+    for name, value in score["metrics"].items():
+        spread = f" (standard error {spreads[name]:.4g})" if name in spreads else ""
+        if name in intervals:
+            spread = " (95% interval {:.4g} to {:.4g})".format(*intervals[name])
+        words.append(f"{name} {value:.4g}{spread}")
+    seeds = len(score["seeds"])
+    return ", ".join(words) + (f"; means of {seeds} seeds" if seeds > 1 else "")

@@ -71,6 +71,11 @@ class TaskSource:
     validation_share: float
 
 
+def usual_length(name: str) -> int:
+    """Give the length of rows that a task is usually trained with, in tokens."""
+    return 384 if name in TASKS and TASKS[name].head == "span" else 128
+
+
 def load_task(name: str, source: TaskSource, tokenizer: Tokenizer, max_seq_length: int) -> Task:
     """Read a task's data and encode it.
 

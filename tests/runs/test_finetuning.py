@@ -17,6 +17,7 @@ from bert_jax.runs.best_model import BestModel
 from bert_jax.runs.finetuning import intervals_of
 from bert_jax.runs.finetuning_config import TaskTraining
 from bert_jax.runs.starting_model import with_head
+from bert_jax.runs.task_score import in_words
 from bert_jax.training.checkpoints import Checkpoints, load_arrays
 from bert_jax.training.state import flatten, nest
 
@@ -71,6 +72,13 @@ def test_seeds_are_runs_of_their_own_and_their_mean(toy_run, finetune, tmp_path)
     assert score["metrics"]["accuracy"] == pytest.approx(np.mean(both))
     # Of two values: half their distance.
     assert score["standard_errors"]["accuracy"] == pytest.approx(abs(both[0] - both[1]) / 2)
+    error = score["standard_errors"]["accuracy"]
+    assert in_words(score).startswith(
+        f"accuracy {np.mean(both):.4g} (standard error {error:.4g}), macro_f1 "
+    )
+    assert in_words(score).endswith("; means of 2 seeds")
+    low, high = one["intervals_95"]["accuracy"]
+    assert f"accuracy {both[0]:.4g} (95% interval {low:.4g} to {high:.4g})" in in_words(one)
     for folder in (tmp_path / "run", tmp_path / "run" / "seed_1"):
         assert json.loads((folder / "run.json").read_text())["status"] == "finished"
     assert bert_jax.load(tmp_path / "run" / "seed_1").labels == ("bad", "fair", "good")

@@ -116,6 +116,15 @@ def test_it_is_replaced_by_request(toy_run, two_classes, assembled_toy):
     assert found.start.labels == ("bad", "good")
 
 
+def test_rows_are_no_longer_than_the_model_unless_told(assembled_toy, toy_task, tmp_path):
+    for name in ("train", "dev"):
+        text = (toy_task / f"{name}.tsv").read_text()
+        (tmp_path / f"{name}.tsv").write_text(text.replace("film", "film " * 20))
+    changes = {"data.path": str(tmp_path), "train.max_seq_length": 0, "train.static_lengths": ()}
+    found = assembled_toy(changes)  # of 12 positions
+    assert max(map(len, found.task.features["train"].input_ids)) == 12
+
+
 def test_texts_longer_than_a_row_are_cut_and_counted(assembled_toy):
     found = assembled_toy({"train.max_seq_length": 6, "train.static_lengths": ()})
     lengths = [len(ids) for ids in found.task.features["train"].input_ids]
