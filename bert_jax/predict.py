@@ -4,10 +4,13 @@
         python -m bert_jax.predict --model=bert-base-uncased --task=fill_mask
     python -m bert_jax.predict --model=runs/sst2 --task=classify --input=reviews.txt \\
         --output=classes.jsonl
+    echo 'The cat sat on the mat because it was tired.' | \\
+        python -m bert_jax.predict --model=runs/mine --task=attention --output=page.html
 
 A line of the input is plain text, or JSON with `text`; with `text_pair` for a pair, `question` and
 `context` for an answer, `words` for tags where blanks do not part them. Each is answered by a line
-of JSON, in the order given. Arrays (.npz) of all lines are held in memory; nothing else is.
+of JSON, in the order given. Arrays (.npz) of all lines are held in memory; nothing else is. A page
+(.html) shows where the heads of any model look in the first lines.
 """
 
 import sys
@@ -20,20 +23,21 @@ from bert_jax.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of the model; of TF1 also a checkpoint prefix.")
 _TASK = flags.DEFINE_string(
-    "task", None, "fill_mask, next_sentence, classify, answer, tag, embed or logits."
+    "task", None, "fill_mask, next_sentence, classify, answer, tag, embed, logits or attention."
 )
 _INPUT = flags.DEFINE_string("input", "-", "File of lines, may be gzip; - for standard input.")
 _OUTPUT = flags.DEFINE_string(
     "output",
     "-",
-    "File to write; - for standard output. embed and logits write arrays to a name in .npz.",
+    "File to write; - for standard output. embed and logits write arrays to a name in .npz, "
+    "attention writes a page to a name in .html.",
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Rows computed at a time.")
 _MAX_SEQ_LENGTH = flags.DEFINE_integer(
     "max_seq_length",
     None,
     "Tokens of a row, specials included; longer text is cut, a context read in windows. "
-    "Without it as many as the model has positions.",
+    "Without it as many as the model has positions; attention: 128.",
 )
 _TOP_K = flags.DEFINE_integer("top_k", 5, "fill_mask: word pieces for each mask.")
 _POOLING = flags.DEFINE_string(

@@ -15,8 +15,8 @@ from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
 from bert_jax.model import SIZES, BertConfig, Execution
 from bert_jax.runs.finetuning_config import FinetuneConfig
-from bert_jax.runs.tasks import usual_length
 from bert_jax.runs.pretraining import PretrainConfig, intervals_of
+from bert_jax.runs.tasks import usual_length
 from bert_jax.tasks.table import TASKS
 from bert_jax.training.phases import Phase, plan_phases
 from configs import finetune, pretrain

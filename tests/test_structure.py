@@ -19,7 +19,7 @@ MAY_USE = {
     "data": {"errors"},
     "model": {"errors"},
     "objectives": {"errors", "model"},
-    "report": {"errors"},
+    "report": {"errors", "tasks"},
     "training": {"errors", "objectives", "model", "data"},
     "interop": {"errors", "model", "data"},
     "tasks": {"errors", "data"},
@@ -35,7 +35,16 @@ MAY_USE = {
         "report",
         "__init__",
     },
-    "prediction": {"errors", "tasks", "objectives", "model", "data", "runs", "__init__"},
+    "prediction": {
+        "errors",
+        "tasks",
+        "objectives",
+        "model",
+        "data",
+        "runs",
+        "report",
+        "__init__",
+    },
     "__init__": {"runs", "model", "data"},
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}

@@ -79,8 +79,8 @@ class Grouping:
         return next(static for static in self.static_lengths if static >= length)
 
 
-def choose_lengths(longest: int, multiple: int = 32) -> tuple[int, ...]:
-    """Choose static lengths up to the longest row: multiples of `multiple`, and few of them.
+def usual_lengths(longest: int, multiple: int = 32) -> tuple[int, ...]:
+    """Choose static lengths for rows yet to come: multiples of `multiple`, and few of them.
 
     Each costs a compilation, so past four multiples they grow by a half.
     """
@@ -91,3 +91,36 @@ def choose_lengths(longest: int, multiple: int = 32) -> tuple[int, ...]:
         grown = length + multiple if length < 4 * multiple else length + length // 2
         length = -(-grown // multiple) * multiple
     return (*lengths, longest)
+
+
+def fitting_lengths(
+    lengths: NDArray[np.int64], batch_size: int, most: int = 4, multiple: int = 8
+) -> tuple[int, ...]:
+    """Choose the static lengths with which known rows need the least padding.
+
+    Args:
+        lengths: tokens of each row.
+        batch_size: rows of a batch.
+        most: how many to choose at most; each costs a compilation.
+        multiple: what they are multiples of, the longest row's excepted.
+    """
+    longest = np.sort(lengths)[::-1][::batch_size]  # of each batch, were all rows sorted
+    rounded = np.minimum(-(-longest // multiple) * multiple, longest.max())
+    steps, batches = np.unique(rounded, return_counts=True)
+    before = np.concatenate([[0], np.cumsum(batches)])
+    # Of the first `end` steps with so many lengths: the least tokens, and where the last begins.
+    cost = np.where(np.arange(len(steps) + 1) > 0, np.inf, 0.0)
+    begins: list[NDArray[np.int64]] = []
+    for _ in range(min(most, len(steps))):
+        totals = [
+            cost[:end] + steps[end - 1] * (before[end] - before[:end])
+            for end in range(1, len(steps) + 1)
+        ]
+        begins.append(np.array([0, *(int(total.argmin()) for total in totals)]))
+        cost = np.array([0.0, *(total.min() for total in totals)])
+    chosen, end = [], len(steps)
+    for begin in reversed(begins):
+        if end:
+            chosen.append(int(steps[end - 1]))
+            end = int(begin[end])
+    return tuple(reversed(chosen))

@@ -18,7 +18,10 @@ MASKED_SCORE = -1e9
 
 
 class SelfAttention(nn.Module):
-    """Attend over the keys of one sequence (Vaswani et al. 2017), with an output projection."""
+    """Attend over the keys of one sequence (Vaswani et al. 2017), with an output projection.
+
+    Who asks for the collection `intermediates` finds the probabilities in it, before dropout.
+    """
 
     config: BertConfig
     execution: Execution
@@ -40,6 +43,8 @@ class SelfAttention(nn.Module):
         query = query / math.sqrt(config.head_size)
         scores = product("btnh,bsnh->bnts", query, key, dtype)
         probabilities = jax.nn.softmax(scores + key_bias, axis=-1)  # [B, N, T, S]
+        # Adds nothing to a computation in which nobody asks for it.
+        self.sow("intermediates", "probabilities", probabilities)
         probabilities = dropout(probabilities, config.attention_probs_dropout_prob, dropout_key)
         context = product("bnts,bsnh->btnh", probabilities, value, dtype)
         context = context.reshape(hidden.shape)

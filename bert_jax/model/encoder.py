@@ -1,5 +1,6 @@
 """From token ids to hidden states: embeddings and a stack of Transformer layers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -131,3 +132,28 @@ class Encoder(nn.Module):
             hidden = LayerNorm(config, name="layer_norm")(hidden)
             each = [*each[:-1], hidden]
         return hidden, tuple(each)
+
+
+def attention_probabilities(
+    config: BertConfig,
+    parameters: Any,
+    hidden_states: Sequence[Float[Array, "B T D"]],
+    attention_mask: Int[Array, "B T"],
+) -> Float[Array, "B L N T S"]:
+    """Tell from the states that enter each layer how its heads attend; every row sums to one.
+
+    Args:
+        config: that of the model.
+        parameters: the encoder's, a subtree a layer.
+        hidden_states: the embeddings and what each layer gives, as `Bert.encode` returns them.
+        attention_mask: 1 where a token may be seen.
+    """
+    layer, bias = Layer(config, Execution()), key_bias(attention_mask)
+    found = []
+    for i, hidden in enumerate(hidden_states[: config.num_hidden_layers]):
+        subtree = {"params": parameters[f"layer_{i}"]}
+        # The rest of the layer is computed too, unless the compiler sees that nobody wants it.
+        _, kept = layer.apply(subtree, hidden, bias, None, mutable=["intermediates"])
+        (probabilities,) = kept["intermediates"]["attention"]["probabilities"]
+        found.append(probabilities)
+    return jnp.stack(found, axis=1)

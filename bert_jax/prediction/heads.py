@@ -20,7 +20,7 @@ HEADS: dict[str, dict[str, tuple[str, ...]]] = {
 ENCODER = ("bert/embeddings", "bert/encoder")
 POOLER = "bert/pooler"
 
-# The heads that a task can do with, by the kind of model; to embed takes none.
+# The heads that a task can do with, by the kind of model; the encoder alone where there is none.
 TASKS: dict[str, dict[str, tuple[str, ...]]] = {
     "fill_mask": {"pretraining": ("mlm",)},
     "next_sentence": {"pretraining": ("nsp",)},
@@ -28,6 +28,7 @@ TASKS: dict[str, dict[str, tuple[str, ...]]] = {
     "answer": {"question_answering": ("span",)},
     "tag": {"token_classification": ("classifier",), "tagging": ("crf",)},
     "embed": {},
+    "attention": {},
     "logits": {kind: tuple(heads) for kind, heads in HEADS.items() if heads},
 }
 _NAMES = {
@@ -84,7 +85,7 @@ def _possible(loaded: Loaded) -> list[str]:
     return [
         task
         for task, kinds in TASKS.items()
-        if task == "embed" or heads.intersection(kinds.get(loaded.kind, ()))
+        if not kinds or heads.intersection(kinds.get(loaded.kind, ()))
     ]
 
 

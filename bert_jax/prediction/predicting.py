@@ -6,8 +6,9 @@ from pathlib import Path
 from bert_jax.data.lines import ReadReport
 from bert_jax.errors import ConfigError
 from bert_jax.prediction.arrays import write_arrays
+from bert_jax.prediction.attention import for_a_page, write_attention
 from bert_jax.prediction.heads import check_task
-from bert_jax.prediction.lines import check_source, read_chunks
+from bert_jax.prediction.lines import STANDARD_STREAM, check_source, read_chunks
 from bert_jax.prediction.output import open_output, write_lines
 from bert_jax.prediction.scores import Answer, PredictConfig, Scorer
 from bert_jax.prediction.spans import answer_question, tag
@@ -15,8 +16,8 @@ from bert_jax.prediction.texts import classify, embed, fill_mask, next_sentence
 from bert_jax.runs.models import load
 from bert_jax.tasks.reading import describe_oddities
 
-ARRAYS = ".npz"
-WITH_ARRAYS = ("embed", "logits")
+ARRAYS, PAGE = ".npz", ".html"
+WITH_ARRAYS, WITH_PAGE = ("embed", "logits"), ("attention",)
 
 ANSWERS: dict[str, Callable[[Scorer], Answer]] = {
     "fill_mask": fill_mask,
@@ -32,7 +33,7 @@ def predict(model: Path, source: str, target: str, config: PredictConfig) -> tup
     """Answer every line of the input, and return what the user should hear about it.
 
     A line of JSON is written for each, some at a time, so memory does not grow with the input;
-    arrays (.npz) are written at the end and grow with it.
+    arrays (.npz) are written at the end and grow with it. A page (.html) is of the first lines.
 
     Args:
         model: a run's folder, a Hugging Face folder or a TF1 checkpoint.
@@ -52,15 +53,23 @@ def predict(model: Path, source: str, target: str, config: PredictConfig) -> tup
         )
     if config.task == "logits" and not arrays:
         raise ConfigError(f"--output={target}: --task=logits writes arrays; name a {ARRAYS} file")
+    page = config.task in WITH_PAGE
+    if page and target != STANDARD_STREAM and not target.endswith(PAGE):
+        raise ConfigError(
+            f"--output={target}: --task={config.task} writes a page; name a {PAGE} file"
+        )
     check_source(source)
     report = ReadReport()
     with open_output(target) as out:
         loaded = load(model)
         check_task(config.task, loaded, model)
-        scorer = Scorer(loaded, config, report)
+        options = for_a_page(config, loaded) if page else config
+        scorer = Scorer(loaded, options, report)
         chunks = read_chunks(source, report)
         if arrays:
             write_arrays(out, scorer, chunks, config.task)
+        elif page:
+            write_attention(out, scorer, chunks, model.resolve().name)
         else:
             answer = ANSWERS[config.task](scorer)
             for lines in chunks:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from bert_jax import Loaded
-from bert_jax.data.grouping import Grouping, choose_lengths
+from bert_jax.data.grouping import Grouping, usual_lengths
 from bert_jax.data.lines import ReadReport
 from bert_jax.errors import ConfigError
 from bert_jax.model import Module
@@ -97,7 +97,7 @@ class Scorer:
         """
         lengths = np.array([len(ids) for ids in features.input_ids], np.int64)
         # The same lengths whatever rows come, so that each is compiled once.
-        static = choose_lengths(self.max_seq_length)
+        static = usual_lengths(self.max_seq_length)
         return score_rows(
             lambda batch: forward(self.loaded.params, batch),
             features,

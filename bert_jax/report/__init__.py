@@ -1,10 +1,13 @@
 """A run folder as one page that a person wants to look at."""
 
 import os
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from bert_jax.report.page import render
+from bert_jax.errors import DataError
+from bert_jax.report.finetuning.run import is_finetuning, read_finetuning_run, seeds_of
+from bert_jax.report.pretraining.page import render
 from bert_jax.report.run import read_run
 
 __all__ = ["write_report"]
@@ -14,13 +17,12 @@ def write_report(workdir: Path) -> Path:
     """Write `workdir/report.html` from what the run has left there so far; return its path.
 
     The run may be going on, killed or finished, and any of its files may be missing. The page
-    appears whole or not at all.
+    appears whole or not at all. With several seeds each of them gets its page too.
 
     Raises:
         DataError: `workdir` is not the folder of a run.
     """
-    run = read_run(Path(workdir))
-    html = render(run, datetime.now().astimezone())
+    html = _page(Path(workdir), datetime.now().astimezone())
     target = Path(workdir) / "report.html"
     temporary = target.with_name(f".report.{os.getpid()}.html")
     try:
@@ -30,3 +32,20 @@ def write_report(workdir: Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return target
+
+
+def _page(folder: Path, written: datetime) -> str:
+    if not is_finetuning(folder):
+        return render(read_run(folder), written)
+    # With these comes NumPy, through the rules of tasks.
+    from bert_jax.report.finetuning.page import render as render_finetuning
+    from bert_jax.report.finetuning.seeds import read_seeds, render_seeds
+
+    seeds = seeds_of(folder)
+    if not seeds:
+        return render_finetuning(read_finetuning_run(folder), written)
+    for seed in seeds:
+        # A seed that has not begun is no run yet.
+        with suppress(DataError):
+            write_report(seed)
+    return render_seeds(read_seeds(folder), written)

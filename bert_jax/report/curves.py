@@ -23,14 +23,16 @@ class Curve:
     scale: str  # "fit", "zero"; gradient norms choose "log" themselves
     explain: Callable[[Run, Reference | None], str]
     reference: Callable[[Run], Reference | None] = lambda run: None
+    best: int | None = None  # the step whose held-out value is marked
 
 
 def curves(run: Run) -> list[Markup]:
     """Draw every curve that the run has points for."""
-    return [figure for curve in _CURVES if (figure := _figure(run, curve))]
+    return [figure for curve in _CURVES if (figure := draw_curve(run, curve))]
 
 
-def _figure(run: Run, curve: Curve) -> Markup | None:
+def draw_curve(run: Run, curve: Curve) -> Markup | None:
+    """Draw a curve with its heading and words; None if the run has no points for it."""
     lines = [Line(split, run.series(split, curve.metric)) for split in _SPLITS]
     lines = [line for line in lines if line.series]
     if not lines:
@@ -47,6 +49,7 @@ def _figure(run: Run, curve: Curve) -> Markup | None:
         scale=scale,
         description=f"{curve.title} by step",
         reference=reference,
+        best=curve.best,
     )
     text = curve.explain(run, reference)
     if scale == "log":
@@ -155,6 +158,8 @@ def _explain_norm(run: Run, reference: Reference | None) -> str:
     )
 
 
+LEARNING_RATE = Curve("learning_rate", "Learning rate", "number", "zero", _explain_rate)
+GRAD_NORM = Curve("grad_norm", "Gradient norm", "number", "zero", _explain_norm)
 _CURVES = (
     Curve("mlm_loss", "Masked words: loss", "number", "fit", _explain_loss, _entropy),
     Curve(
@@ -174,7 +179,7 @@ _CURVES = (
         _most_frequent,
     ),
     Curve("nsp_accuracy", "Next sentence: accuracy", "percent", "fit", _explain_nsp, _majority),
-    Curve("learning_rate", "Learning rate", "number", "zero", _explain_rate),
+    LEARNING_RATE,
     Curve("tokens_per_second", "Tokens a second", "short", "zero", _explain_speed),
-    Curve("grad_norm", "Gradient norm", "number", "zero", _explain_norm),
+    GRAD_NORM,
 )

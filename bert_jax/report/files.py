@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,24 @@ def read_json(path: Path, problems: list[str]) -> Any:
 
 def read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     """Read the objects of a JSONL file, without a last line that is still being written."""
+    return list(each_line(path, problems))
+
+
+def each_line(path: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
+    """Give the objects that `read_lines` reads one by one, however many they are."""
+    damaged = []
     try:
-        lines = path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                value = _object(line)
+                if value is not None:
+                    yield value
+                elif line.strip() and line.endswith(b"\n"):  # else it is a write cut short
+                    damaged.append(number)
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         problems.append(f"{path.name} cannot be read and is left out: {_reason(error)}.")
-        return []
-    found, damaged = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict):
-            found.append(value)
-        elif number < len(lines):  # what follows the last newline is a write cut short
-            damaged.append(number)
     if len(damaged) == 1:
         problems.append(f"{path.name}: line {damaged[0]} is damaged and left out.")
     elif damaged:
@@ -45,7 +45,6 @@ def read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
             f"{path.name}: {len(damaged):,} lines are damaged and left out, the first is line "
             f"{damaged[0]:,}."
         )
-    return found
 
 
 def as_dict(value: Any) -> dict[str, Any]:
@@ -80,6 +79,14 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _reason(error: Exception) -> str:

@@ -43,6 +43,15 @@ def join(*content: Content) -> Markup:
     return Markup("".join(parts))
 
 
+def excerpt(text: str, limit: int = 320, whole: int = 2000) -> Markup:
+    """Show a text, or its first `limit` characters with up to `whole` of them behind a click."""
+    if len(text) <= limit:
+        return join(text)
+    rest = text if len(text) <= whole else f"{text[:whole]}… ({len(text):,} characters)"
+    begin = element("summary", f"{text[:limit].rstrip()}…")
+    return element("details", begin, element("p", rest), class_="long")
+
+
 def table(head: Iterable[Content] | None, rows: Iterable[Iterable[Content]], class_: str) -> Markup:
     """Make a table whose first column names its rows, in a box that scrolls on a phone."""
     body = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 600  # of a line
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text, in the page's font
     "font.size": 11,
     "font.family": "DejaVu Sans",  # matplotlib's own, so that nothing is looked for or warned of
@@ -41,6 +41,16 @@ _STYLE: dict[Any, Any] = {
     "lines.solid_capstyle": "round",
     "lines.solid_joinstyle": "round",
     "axes.unicode_minus": True,
+}
+
+_BEST: dict[str, Any] = {  # a ring around a point
+    "marker": "o",
+    "markersize": 11,
+    "markerfacecolor": "none",
+    "markeredgecolor": COLOURS["right"],
+    "markeredgewidth": 1.8,
+    "clip_on": False,
+    "zorder": 5,
 }
 
 
@@ -105,6 +115,7 @@ def draw_curves(
     unit: str = "number",
     scale: str = "fit",
     reference: Reference | None = None,
+    best: int | None = None,
 ) -> Markup:
     """Draw metrics over steps.
 
@@ -115,15 +126,19 @@ def draw_curves(
         unit: how the vertical axis writes numbers: "number", "percent" or "short".
         scale: "fit" the values, start at "zero", or "log".
         reference: a level to draw across.
+        best: the step whose held-out value is marked.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.05))
         axes = figure.add_axes((0.105, 0.115, 0.875, 0.865))
         for line in lines:
             _draw_line(axes, line)
+            if line.split == "validation" and best in line.series.steps:
+                value = line.series.values[line.series.steps.index(best)]
+                axes.plot([best], [value], **_BEST)
         last = max(line.series.steps[-1] for line in lines if line.series)
         first = min(line.series.steps[0] for line in lines if line.series)
         axes.set_xlim(
@@ -138,7 +153,7 @@ def draw_curves(
         if reference:
             colour = COLOURS["baseline"]
             axes.axhline(reference.value, color=colour, linewidth=1.4, dashes=(4, 3), zorder=2.5)
-        _dress(axes, unit)
+        dress(axes, unit)
         return to_svg(figure, key, description)
 
 
@@ -150,13 +165,13 @@ def draw_histogram(
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 2.3))
         axes = figure.add_axes((0.105, 0.14, 0.875, 0.83))
         places = [i + 0.5 for i in range(len(counts))]
         axes.bar(places, counts, width=0.86, color=COLOURS["validation"], linewidth=0, alpha=0.8)
         axes.set_xlim(0, len(counts))
-        _dress(axes, "short")
+        dress(axes, "short")
         every = max(1, -(-len(counts) // 12))
         axes.xaxis.set_major_locator(FixedLocator(list(range(0, len(counts), every))))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(at_least[int(x)])))
@@ -188,7 +203,8 @@ def _draw_line(axes: "Axes", line: Line) -> None:
     axes.plot(mean.steps, mean.values, color=colour, linewidth=1.8, zorder=3)
 
 
-def _dress(axes: "Axes", unit: str) -> None:
+def dress(axes: "Axes", unit: str) -> None:
+    """Leave of the axes what a reader needs; `unit` is that of the vertical one."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     for side in ("top", "right", "left"):

@@ -130,6 +130,33 @@ mark { background: var(--right-bar); color: var(--right); font-weight: 600; padd
 .guesses .right { color: var(--right); font-weight: 600;
   background: linear-gradient(to right, var(--right-bar) var(--p, 0%), var(--track) 0); }
 
+.confusion th, .confusion td { padding: .45rem .8rem; text-align: right; max-width: 12rem;
+  overflow-wrap: anywhere; }
+.confusion thead tr:first-child th { text-align: center; }
+.confusion tbody th, .confusion thead tr + tr th:first-child { text-align: left; }
+.confusion td { border: 1.5px solid var(--paper); min-width: 5rem;
+  background: color-mix(in srgb, var(--baseline) var(--s, 0%), var(--card)); }
+.confusion td.right {
+  background: color-mix(in srgb, var(--right) var(--s, 0%), var(--card)); }
+.confusion thead td { background: none; border: 0; }
+.confusion small { display: block; font-size: .78rem; opacity: .75; }
+.scores th { max-width: 34rem; }
+.narrow { max-width: 36rem; }
+.narrow figcaption { margin-top: .4rem; }
+mark.wrong { background: var(--warn); color: var(--baseline); }
+.said { font-size: .92rem; overflow-wrap: anywhere; }
+.place { color: var(--soft); font-size: .8rem; overflow-wrap: anywhere; }
+.long { border: 0; padding: 0; }
+.long summary { font-weight: inherit; }
+.tagged { display: flex; flex-wrap: wrap; gap: .1rem .45em; align-items: flex-start;
+  font: 1.05rem/1.4 var(--serif); margin-bottom: .6rem; }
+.tagged > span { overflow-wrap: anywhere; }
+.tagged small { display: block; font: .72rem/1.3 var(--sans); }
+.tagged .right small { color: var(--right); }
+.tagged .wrong { color: var(--baseline); }
+.tagged .wrong small { color: var(--ink); }
+a { color: var(--validation); }
+
 pre { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
   padding: .9rem 1.1rem; white-space: pre-wrap; overflow-wrap: anywhere; margin-bottom: 1rem; }
 details { border-bottom: 1px solid var(--rule); padding: .7rem 0; }

@@ -6,8 +6,9 @@ from statistics import median
 
 from bert_jax.report import numbers
 from bert_jax.report.files import as_number, as_text
-from bert_jax.report.markup import Content, Markup, element, join
+from bert_jax.report.markup import Content, Markup, element
 from bert_jax.report.run import Run
+from bert_jax.report.tile import tile
 
 _QUIET_AFTER = 15 * 60  # seconds without a line before a run is asked after
 _MAX_NOTES = 40
@@ -63,15 +64,15 @@ def warnings(run: Run, written: datetime) -> Markup | None:
 def tiles(run: Run) -> Markup | None:
     """Show the headline figures, each with what it is to be compared with."""
     found = [
-        tile
-        for tile in (
+        made
+        for made in (
             _mlm_tile(run),
             _nsp_tile(run),
             _perplexity_tile(run),
             _speed_tile(run),
             _progress_tile(run),
         )
-        if tile
+        if made
     ]
     return element("div", *found, class_="tiles") if found else None
 
@@ -134,10 +135,10 @@ def _mlm_tile(run: Run) -> Markup | None:
         return None
     share, token = _most_frequent(run)
     if not share:
-        return _tile("Masked words right", numbers.percent(accuracy), "held out", accuracy)
+        return tile("Masked words right", numbers.percent(accuracy), "held out", accuracy)
     ratio: Content = element("b", f"{accuracy / share:.1f}×")
     guess: Content = ("always guessing ", element("q", token)) if token else "the commonest guess"
-    return _tile(
+    return tile(
         "Masked words right",
         numbers.percent(accuracy),
         [ratio, " ", guess, f" ({numbers.percent(share)})"],
@@ -151,14 +152,14 @@ def _nsp_tile(run: Run) -> Markup | None:
     if accuracy is None:
         return None
     if share is None:
-        return _tile("Next sentence right", numbers.percent(accuracy), "held out", accuracy)
+        return tile("Next sentence right", numbers.percent(accuracy), "held out", accuracy)
     points = 100 * (accuracy - share)
     sign = "+" if points >= 0 else "−"
     text = [
         element("b", f"{sign}{abs(points):.1f} points"),
         f" on the commoner answer ({numbers.percent(share)})",
     ]
-    return _tile("Next sentence right", numbers.percent(accuracy), text, accuracy, share)
+    return tile("Next sentence right", numbers.percent(accuracy), text, accuracy, share)
 
 
 def _perplexity_tile(run: Run) -> Markup | None:
@@ -173,7 +174,7 @@ def _perplexity_tile(run: Run) -> Markup | None:
     text = "as unsure as if choosing among so many words"
     if entropy is not None and entropy < 700:
         text = [element("b", numbers.decimal(math.exp(entropy))), " by frequency alone"]
-    return _tile("Perplexity", numbers.decimal(perplexity), text)
+    return tile("Perplexity", numbers.decimal(perplexity), text)
 
 
 def _speed_tile(run: Run) -> Markup | None:
@@ -188,7 +189,7 @@ def _speed_tile(run: Run) -> Markup | None:
     if values := run.series("train", "peak_share").values:
         parts.append(f"{numbers.percent(median(values))} of the device’s peak")
     # The median: the first step compiles and a few wait for a checkpoint or an evaluation.
-    return _tile("Tokens a second", numbers.count(median(speed.values)), ", ".join(parts))
+    return tile("Tokens a second", numbers.count(median(speed.values)), ", ".join(parts))
 
 
 def _progress_tile(run: Run) -> Markup | None:
@@ -196,7 +197,7 @@ def _progress_tile(run: Run) -> Markup | None:
     if not run.last_step:
         return None
     if not total:
-        return _tile("Steps", numbers.count(run.last_step), run.status)
+        return tile("Steps", numbers.count(run.last_step), run.status)
     share = min(1.0, run.last_step / total)
     text = f"{run.last_step:,} of {total:,} steps"
     speed = run.series("train", "sequences_per_second").values
@@ -205,7 +206,7 @@ def _progress_tile(run: Run) -> Markup | None:
         left = (total - run.last_step) * batch / max(median(speed), 1e-9)
         text += f", {numbers.duration(left)} left"
     whole = "100%" if share == 1 else f"{math.floor(100 * share)}%"
-    return _tile("Progress", whole, text, share)
+    return tile("Progress", whole, text, share)
 
 
 def _hidden_accuracy(run: Run) -> float | None:
@@ -219,23 +220,3 @@ def _most_frequent(run: Run) -> tuple[float | None, str]:
     if split is None:
         return None, ""
     return split.most_frequent_token_share, as_text(split.most_frequent_token)
-
-
-def _tile(
-    label: str, figure: str, text: Content, share: float | None = None, mark: float | None = None
-) -> Markup:
-    bar = None
-    if share is not None:
-        tick = None
-        if mark is not None:
-            tick = element("i", class_="mark", style=f"left:{100 * mark:.2f}%")
-        fill = element("i", class_="fill", style=f"width:{100 * share:.2f}%")
-        bar = element("div", fill, tick, class_="bar", aria_hidden="true")
-    return element(
-        "div",
-        element("div", label, class_="label"),
-        element("div", figure, class_="figure"),
-        bar,
-        element("div", join(text), class_="beside"),
-        class_="tile",
-    )

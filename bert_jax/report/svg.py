@@ -19,6 +19,7 @@ COLOURS = {
     "train": "#050505",
     "validation": "#060606",
     "baseline": "#070707",
+    "right": "#080808",
 }
 
 

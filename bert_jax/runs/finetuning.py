@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from bert_jax import cli
 from bert_jax.errors import ConfigError
 from bert_jax.model import BertConfig, Execution
-from bert_jax.report import write_report
 from bert_jax.runs.best_model import BestModel
 from bert_jax.runs.finetuning_config import FinetuneConfig, TaskTraining
 from bert_jax.runs.folder import RunFolder
@@ -82,7 +81,7 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
             print(f"stopped by {stopped}, saved; the same command continues")
             return stopped.exit_code
         folder.set_status("finished")
-        print(f"finished: {in_words(score)}; see {write_report(workdir)}")
+        print(f"finished: {in_words(score)}; {folder.write_report()}")
     return 0
 
 
@@ -142,10 +141,10 @@ def run_seed(
     finally:
         progress.close()
         records.close()
-        write_report(folder.workdir)
+        folder.write_report()
     score = score_run(finetuning, folder, seed, command)
     folder.set_status("finished")
-    write_report(folder.workdir)
+    folder.write_report()
     return score
 
 

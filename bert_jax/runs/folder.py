@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 
+from bert_jax.errors import BertJaxError
+from bert_jax.report import write_report
 from bert_jax.runs.identity import keep_config
 from bert_jax.runs.models import CHECKPOINTS
 from bert_jax.training.workdir import write_json
@@ -53,6 +55,13 @@ class RunFolder:
             "status": "running",
         }
         write_json(self.run, self.read() | general | facts)
+
+    def write_report(self) -> str:
+        """Write the page of the run so far; return where it is, or why there is none."""
+        try:
+            return f"see {write_report(self.workdir)}"
+        except (BertJaxError, OSError) as error:  # a page is not worth a run
+            return f"no report could be written ({error})"
 
     def set_status(self, status: str) -> None:
         """Note that the run is "running", "stopped" or "finished"."""

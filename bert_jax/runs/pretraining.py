@@ -12,7 +12,6 @@ from bert_jax.data.preparation import PrepareConfig, prepare
 from bert_jax.data.shards import MANIFEST, Corpus, open_corpus
 from bert_jax.data.tokenizers import load_tokenizer
 from bert_jax.model import BertConfig, Execution
-from bert_jax.report import write_report
 from bert_jax.runs.assembly import MaskingConfig, Pretraining
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.identity import check_fingerprint
@@ -135,9 +134,9 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         finally:
             progress.close()
             records.close()
-            write_report(workdir)
+            folder.write_report()
         folder.set_status("finished")
-        print(f"finished: {write_report(workdir)}")
+        print(f"finished; {folder.write_report()}")
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from bert_jax.data.grouping import Grouping, choose_lengths
+from bert_jax.data.grouping import Grouping, fitting_lengths
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError
 from bert_jax.interop.published import Published
@@ -119,6 +119,7 @@ class Finetuning:
         """What a run's folder should say of it."""
         return {
             "task": self.task.name,
+            "steps": self.steps,
             "data_fingerprint": self.data_fingerprint,
             "tokenizer_fingerprint": self.tokenizer.fingerprint,
         }
@@ -145,11 +146,15 @@ class Finetuning:
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         return jax.jit(self._state, out_shardings=shardings)(fitted.params, seed)
 
+    @functools.cached_property
+    def static_lengths(self) -> tuple[int, ...]:
+        """Lengths that batches are padded to, the same for all splits."""
+        lengths = np.concatenate([_lengths(rows) for rows in self.task.features.values()])
+        return self.batching.static_lengths or fitting_lengths(lengths, self.batching.batch_size)
+
     def grouping(self, features: Features, batch_size: int) -> Grouping:
         """Group rows by length."""
-        lengths = np.array([len(ids) for ids in features.input_ids], np.int64)
-        static = self.batching.static_lengths or choose_lengths(int(lengths.max()))
-        return Grouping(lengths, batch_size, static)
+        return Grouping(_lengths(features), batch_size, self.static_lengths)
 
     def stage(self, seed: int, best: BestModel) -> Stage:
         """Give the training of all epochs."""
@@ -262,3 +267,7 @@ class Finetuning:
         moments = self.transformation.init(select(params, self.moving.moves))
         key = jax.random.split(jax.random.key(seed))[1]
         return TrainState(jnp.zeros((), jnp.int32), params, moments, key)
+
+
+def _lengths(features: Features) -> np.ndarray:
+    return np.array([len(ids) for ids in features.input_ids], np.int64)

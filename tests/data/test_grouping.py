@@ -1,7 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from bert_jax.data.grouping import Grouping, choose_lengths
+from bert_jax.data.grouping import Grouping, fitting_lengths, usual_lengths
 
 
 def grouping(rows=1003, batch_size=8, seed=0):
@@ -54,7 +56,33 @@ def test_a_row_too_long_is_refused():
 
 
 def test_static_lengths_are_few_and_end_at_the_longest():
-    assert choose_lengths(128) == (32, 64, 96, 128)
-    assert choose_lengths(384) == (32, 64, 96, 128, 192, 288, 384)
-    assert choose_lengths(20) == (20,)
-    assert choose_lengths(512)[-1] == 512 and len(choose_lengths(512)) == 8
+    assert usual_lengths(128) == (32, 64, 96, 128)
+    assert usual_lengths(384) == (32, 64, 96, 128, 192, 288, 384)
+    assert usual_lengths(20) == (20,)
+    assert usual_lengths(512)[-1] == 512 and len(usual_lengths(512)) == 8
+
+
+def padded(lengths, batch_size, static):
+    """Tokens of all batches, were rows sorted by length."""
+    longest = np.sort(lengths)[::-1][::batch_size]
+    return sum(min(n for n in static if n >= length) for length in longest)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_lengths_need_less_padding(most, seed):
+    rng = np.random.default_rng(seed)
+    lengths = np.minimum(3 + rng.geometric(0.06, 200), 61)
+    chosen = fitting_lengths(lengths, 4, most)
+    longest = int(lengths.max())
+    assert chosen[-1] == longest and len(chosen) <= most
+    assert list(chosen) == sorted(set(chosen)) and all(n % 8 == 0 for n in chosen[:-1])
+    others = itertools.combinations(range(8, longest, 8), min(most, 8) - 1)
+    best = min(padded(lengths, 4, (*other, longest)) for other in others)
+    assert padded(lengths, 4, chosen) == best
+
+
+def test_equal_rows_need_one_length():
+    assert fitting_lengths(np.full(9, 13), 4) == (13,)
+    assert fitting_lengths(np.array([5]), 4) == (5,)
+    assert fitting_lengths(np.array([16] * 8 + [8] * 4), 4) == (8, 16)

@@ -3,15 +3,50 @@
 import json
 import math
 import random
+from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bert_jax.report import corpus_section, curves
+from bert_jax.report import curves, write_report
+from bert_jax.report.finetuning import calibration, seeds, values
 from bert_jax.report.markup import Markup, element
+from bert_jax.report.pretraining import corpus_section
 
 STEPS = 1900
+VOID = {"meta"}
+
+
+class Reader(HTMLParser):
+    """Collect a page's text and hold that its tags are balanced."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.words: list[str] = []
+        self.page = page
+        self.feed(page)
+        self.close()
+        assert self.open == []
+        self.text = " ".join("".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -243,6 +278,12 @@ def _write_corpus(folder: Path) -> None:
 
 
 @pytest.fixture
+def read_page() -> Callable[[Path], Reader]:
+    """Return what writes the page of a folder and reads it."""
+    return lambda folder: Reader(write_report(folder).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """Return a finished run's folder with every file there."""
     return write_run(tmp_path / "quickstart")
@@ -257,3 +298,6 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(curves, "draw_curves", blank)
     monkeypatch.setattr(corpus_section, "draw_histogram", blank)
+    monkeypatch.setattr(calibration, "draw_points", blank)
+    monkeypatch.setattr(values, "draw_points", blank)
+    monkeypatch.setattr(seeds, "draw_repeats", blank)

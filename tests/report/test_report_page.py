@@ -5,56 +5,21 @@ import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from bert_jax.report import write_report
 from bert_jax.report.markup import Markup, element
+from bert_jax.report.pretraining.samples import choose
 from bert_jax.report.run import Evaluation
-from bert_jax.report.samples import choose
 
-_VOID = {"meta"}
 _OPTIONAL = ("config.json", "run.json", "notes.jsonl", "samples.jsonl", "parameters.json",
              "pairs.json")  # fmt: skip
 
 
-class _Reader(HTMLParser):
-    """Collect a page's text and hold that its tags are balanced."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.words: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-        self.text = " ".join("".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-
-
 def _change(path: Path, **fields) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
-
-
-def _read(folder: Path) -> _Reader:
-    return _Reader(write_report(folder).read_text(encoding="utf-8"))
 
 
 def _rewrite_metrics(folder: Path, keep) -> None:
@@ -63,12 +28,12 @@ def _rewrite_metrics(folder: Path, keep) -> None:
     (folder / "metrics.jsonl").write_text("".join(line + "\n" for line in kept))
 
 
-def test_the_figures_of_a_finished_run(run_folder: Path):
+def test_the_figures_of_a_finished_run(run_folder: Path, read_page):
     lines = [json.loads(x) for x in (run_folder / "metrics.jsonl").read_text().splitlines()]
     last = lines[-1]
     last.update(mlm_accuracy=0.1653, nsp_accuracy=0.774, mlm_perplexity=148.7)
     (run_folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-    text = _read(run_folder).text
+    text = read_page(run_folder).text
     assert "A BERT of 987,654 parameters (2 layers of width 128), trained for 1,900 steps" in text
     assert "16.5% of the hidden words in text it never saw: 3.0 times as many" in text
     assert "Masked words right16.5%3.0× always guessing the (5.5%)" in text
@@ -84,22 +49,22 @@ def test_the_figures_of_a_finished_run(run_folder: Path):
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_the_majority_may_be_the_pairs_that_do_not_follow(run_folder: Path):
+def test_the_majority_may_be_the_pairs_that_do_not_follow(run_folder: Path, read_page):
     (run_folder / "pairs.json").write_text('{"validation": {"is_next_share": 0.4}}')
-    assert "against 60.0% for always giving the commoner answer" in _read(run_folder).text
+    assert "against 60.0% for always giving the commoner answer" in read_page(run_folder).text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_run_that_has_learnt_nothing_is_not_praised(run_folder: Path):
+def test_a_run_that_has_learnt_nothing_is_not_praised(run_folder: Path, read_page):
     _rewrite_metrics(run_folder, lambda x: {**x, "mlm_accuracy": 0.0553, "nsp_accuracy": 0.531})
-    text = _read(run_folder).text
+    text = read_page(run_folder).text
     assert "which is no better than always answering “the” (5.5%)" in text
     assert "as always giving the commoner answer is (53.1%)" in text
 
 
-def test_the_page_needs_nothing_else_and_runs_nothing(run_folder: Path):
-    page = write_report(run_folder).read_text()
-    reader = _Reader(page)
+def test_the_page_needs_nothing_else_and_runs_nothing(run_folder: Path, read_page):
+    reader = read_page(run_folder)
+    page = reader.page
     assert not {"script", "link", "img", "iframe", "object", "embed", "base"} & set(reader.seen)
     assert re.findall(r'(?:src|href|action)="(?!#)', page) == []
     assert "@import" not in page and not re.search(r"url\((?!#)", page)
@@ -111,7 +76,7 @@ _BAD = '"><script>alert(1)</script>&amp;'
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_text_from_data_stays_text(run_folder: Path):
+def test_text_from_data_stays_text(run_folder: Path, read_page):
     sample = {"text": f"a [MASK] {_BAD}", "masks": [{"answer": _BAD, "top": [[_BAD, 0.5]]}]}
     (run_folder / "samples.jsonl").write_text(json.dumps({"step": 1, "sentences": [sample]}) + "\n")
     (run_folder / "notes.jsonl").write_text(json.dumps({"step": 1, "text": _BAD}) + "\n")
@@ -125,7 +90,7 @@ def test_text_from_data_stays_text(run_folder: Path):
     parameter = {"path": _BAD, "shape": [1], "dtype": _BAD, "decayed": True, "sharding": _BAD}
     (run_folder / "parameters.json").write_text(json.dumps([parameter]))
     (run_folder / "pairs.json").write_text(json.dumps({_BAD: {"pairs": 1}}))
-    reader = _read(run_folder)
+    reader = read_page(run_folder)
     assert "script" not in reader.seen
     # 1 sentence and 1 answer, 1 guess, 1 note, 2 config, 5 run, 2 skipped, 3 for the token (lede,
     # tile, table), 3 parameter, 1 split of the pairs.
@@ -139,67 +104,67 @@ def test_markup_escapes_what_is_not_markup():
 
 @pytest.mark.usefixtures("no_drawing")
 @pytest.mark.parametrize("name", _OPTIONAL)
-def test_any_file_may_be_missing(run_folder: Path, name: str):
+def test_any_file_may_be_missing(run_folder: Path, read_page, name: str):
     (run_folder / name).unlink()
-    assert "How it learnt" in _read(run_folder).text
+    assert "How it learnt" in read_page(run_folder).text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_run_that_has_just_begun(run_folder: Path):
+def test_a_run_that_has_just_begun(run_folder: Path, read_page):
     for name in ("metrics.jsonl", "samples.jsonl", "notes.jsonl", "pairs.json"):
         (run_folder / name).unlink()
     _change(run_folder / "run.json", status="running", corpus=None)
-    text = _read(run_folder).text
+    text = read_page(run_folder).text
     assert "No step is recorded yet" in text
     assert "How it learnt" not in text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_run_without_next_sentences(run_folder: Path):
+def test_a_run_without_next_sentences(run_folder: Path, read_page):
     def without(line: dict) -> dict:
         return {name: value for name, value in line.items() if not name.startswith("nsp_")}
 
     _rewrite_metrics(run_folder, without)
     (run_folder / "pairs.json").unlink()
-    text = _read(run_folder).text
+    text = read_page(run_folder).text
     assert "Masked words right" in text
     assert "Next sentence" not in text and "Shown two pieces" not in text
 
 
-def test_a_run_without_validation(run_folder: Path):
+def test_a_run_without_validation(run_folder: Path, read_page):
     _rewrite_metrics(run_folder, lambda line: line if line["split"] == "train" else None)
-    text = _read(run_folder).text
+    text = read_page(run_folder).text
     assert "held out" not in text.replace("never saw", "")
     assert "guessing by frequency alone: 6.55" in text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_run_going_on_says_how_long_it_still_takes(run_folder: Path):
+def test_a_run_going_on_says_how_long_it_still_takes(run_folder: Path, read_page):
     _change(run_folder / "run.json", status="running")
     _rewrite_metrics(
         run_folder,
         lambda x: {**x, "sequences_per_second": 32.0} if x["step"] <= 700 else None,
     )
-    text = _read(run_folder).text
+    text = read_page(run_folder).text
     assert "trained for 700 of 1,900 steps" in text
     assert "Progress36%700 of 1,900 steps, 20 min left" in text
     assert "may have been killed" not in text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_run_gone_quiet_is_asked_after(run_folder: Path):
+def test_a_run_gone_quiet_is_asked_after(run_folder: Path, read_page):
     _change(run_folder / "run.json", status="running")
     os.utime(run_folder / "metrics.jsonl", (1e9, 1e9))
-    assert "may have been killed" in _read(run_folder).text
+    assert "may have been killed" in read_page(run_folder).text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_rising_validation_loss_is_told(run_folder: Path):
+def test_a_rising_validation_loss_is_told(run_folder: Path, read_page):
     def rise(line: dict) -> dict:
         return {**line, "mlm_loss": 6 - 2 * (line["step"] == 1000)}
 
     _rewrite_metrics(run_folder, rise)
-    assert "lowest at step 1,000 (4.00) and has risen since" in _read(run_folder).text
+    assert "lowest at step 1,000 (4.00) and has risen since" in read_page(run_folder).text
 
 
 def test_a_long_run_makes_a_small_page(run_folder: Path):
@@ -236,16 +201,16 @@ def test_the_right_answer_is_marked_where_it_is(run_folder: Path):
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_a_mask_in_the_text_itself_does_not_shift_the_answers(run_folder: Path):
+def test_a_mask_in_the_text_itself_does_not_shift_the_answers(run_folder: Path, read_page):
     sample = {"text": "[MASK] and [MASK]", "masks": [{"answer": "x", "top": [["y", 0.5]]}]}
     (run_folder / "samples.jsonl").write_text(json.dumps({"step": 1, "sentences": [sample]}) + "\n")
-    assert "[MASK] and [MASK]" in _read(run_folder).text
+    assert "[MASK] and [MASK]" in read_page(run_folder).text
 
 
 @pytest.mark.usefixtures("no_drawing")
-def test_text_that_utf8_cannot_hold_does_no_harm(run_folder: Path):
+def test_text_that_utf8_cannot_hold_does_no_harm(run_folder: Path, read_page):
     (run_folder / "notes.jsonl").write_text('{"step": 1, "text": "half \\ud800 a pair"}\n')
-    assert "half ? a pair" in _read(run_folder).text
+    assert "half ? a pair" in read_page(run_folder).text
 
 
 @pytest.mark.usefixtures("no_drawing")

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bert_jax.report.plots import Line, Reference, draw_curves, draw_histogram, smooth, thin
+from bert_jax.report.points import draw_points, draw_repeats
 from bert_jax.report.run import Series
 
 
@@ -90,3 +91,32 @@ def test_a_histogram_has_a_bar_for_each_count():
     svg = draw_histogram([1, 5, 10], [3, 8, 2], key="h", description="lengths")
     assert svg.count("var(--validation)") == 3
     assert ">10<" in svg
+
+
+def test_the_best_is_ringed_where_it_was_held_out():
+    assert "var(--right)" in _curve("loss", best=11)
+    assert "var(--right)" not in _curve("loss", best=99) + _curve("loss")
+
+
+def test_points_lie_beside_the_line_on_which_both_values_agree():
+    svg = draw_points([(0.0, 1.0), (2.0, 2.0)], key="p", description="d", labels=("x", "y"))
+    height = float(ElementTree.fromstring(svg).get("viewBox", "").split()[3])
+    dots = [tuple(map(float, dot)) for dot in re.findall(r'<use[^>]* x="([^"]+)" y="([^"]+)"', svg)]
+    (x1, y1), (x2, y2) = dots[-2:]
+    line = re.search(r'd="M ([^ ]+) ([^ ]+) \nL ([^ ]+) ([^ ]+) \n?"[^>]*stroke-dasharray', svg)
+    assert line is not None
+    left, bottom, right, top = map(float, line.groups())
+
+    def on_the_line(x: float) -> float:
+        return bottom + (x - left) / (right - left) * (top - bottom)
+
+    assert y2 == pytest.approx(on_the_line(x2), abs=0.01)
+    assert 0 < y1 < on_the_line(x1) - 20 < height  # above it: heights grow downward
+
+
+def test_repeats_have_a_dot_each_and_a_band():
+    options = {"mean": 2.0, "key": "r", "description": "d"}
+    svg = draw_repeats([1.0, 2.0, 3.0], error=0.5, **options)
+    dots = svg.count("<use")
+    assert draw_repeats([1.0, 2.0, 3.0, 2.5], error=0.5, **options).count("<use") == dots + 1
+    assert len(draw_repeats([1.0, 2.0, 3.0], error=None, **options)) < len(svg)

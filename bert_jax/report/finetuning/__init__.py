@@ -1,0 +1,1 @@
+"""The page of a fine-tuning run, and of several that differ in their seed."""
