@@ -89,7 +89,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.train.new_head = False  # draw the head anew where the checkpoint has one for the task
     config.train.evaluations = 3  # over the whole run, evenly; the best model is kept
     config.train.patience = 0  # evaluations without a better score after which to stop; 0: never
-    config.train.log_every = 50  # steps
+    config.train.log_every = 0  # steps; 0: fifty times in the run
     config.train.checkpoint_every = 500  # steps
     config.train.skipped_steps_limit = 20  # not finite in a row, then it stops with code 6
 

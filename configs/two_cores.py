@@ -24,17 +24,25 @@ def get_config() -> ConfigDict:
     config.model.hidden_dropout_prob = 0.0
     config.model.attention_probs_dropout_prob = 0.0
     config.model.max_position_embeddings = 128
-    config.model.initializer_range = 0.04  # 0.02 suits a width of 768; narrower layers want more
+    config.model.initializer_range = 0.06  # 0.02 suits a width of 768; narrower layers want more
 
     config.optimizer.name = "adamw"
     config.optimizer.learning_rate = 2e-3
     config.optimizer.beta2 = 0.98
     config.optimizer.warmup_steps = 200
 
-    config.train.steps = 3_000
-    config.train.batch_size = 32
+    config.train.steps = 4_000
+    config.train.batch_size = 64
+    config.train.max_seq_length = 64  # what stands near is learnt sooner in short rows
+    config.train.max_predictions = 10
     config.train.log_every = 25
     config.train.eval_every = 500
     config.train.eval_sequences = 2_048
     config.train.checkpoint_every = 100
+
+    config.phases.long = ConfigDict()
+    config.phases.long.steps = 500
+    config.phases.long.batch_size = 32
+    config.phases.long.max_seq_length = 128
+    config.phases.long.max_predictions = 20
     return config

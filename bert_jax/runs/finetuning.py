@@ -36,6 +36,7 @@ from bert_jax.training.workdir import locked
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
 KEPT_CHECKPOINTS = 1
+USUAL_LINES = 50  # of a run's metrics
 
 
 def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: str) -> int:
@@ -151,7 +152,7 @@ def run_seed(
 def intervals_of(train: TaskTraining, steps: int) -> Intervals:
     """Gather how often the loop looks up."""
     values = {
-        "log": train.log_every,
+        "log": train.log_every or -(-steps // USUAL_LINES),
         "evaluate": -(-steps // train.evaluations),
         "checkpoint": train.checkpoint_every,
         "skipped_limit": train.skipped_steps_limit,

@@ -175,6 +175,14 @@ def test_there_are_no_more_evaluations_than_asked_for(steps, wanted, at, finetun
     assert len({*range(at, steps, at), steps}) <= wanted
 
 
+@pytest.mark.parametrize(
+    ("steps", "wanted", "at"), [(3, 0, 1), (51, 0, 2), (900, 0, 18), (9, 4, 4)]
+)
+def test_metrics_are_logged_fifty_times_unless_told(steps, wanted, at, finetune_values):
+    values = finetune_values({"train.log_every": wanted})["train"]
+    assert intervals_of(cli.build(TaskTraining, values, "config.train"), steps).log == at
+
+
 def test_an_epoch_shows_each_row_once_and_the_next_one_in_another_order(assembled_toy):
     found = assembled_toy()
     rows = ["".join(map(str, ids)) for ids in found.task.features["train"].input_ids]
