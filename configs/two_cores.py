@@ -31,18 +31,10 @@ def get_config() -> ConfigDict:
     config.optimizer.beta2 = 0.98
     config.optimizer.warmup_steps = 200
 
-    config.train.steps = 4_000
-    config.train.batch_size = 64
-    config.train.max_seq_length = 64  # what stands near is learnt sooner in short rows
-    config.train.max_predictions = 10
+    config.train.steps = 6_000
+    config.train.batch_size = 32
     config.train.log_every = 25
     config.train.eval_every = 500
     config.train.eval_sequences = 2_048
     config.train.checkpoint_every = 100
-
-    config.phases.long = ConfigDict()
-    config.phases.long.steps = 500
-    config.phases.long.batch_size = 32
-    config.phases.long.max_seq_length = 128
-    config.phases.long.max_predictions = 20
     return config
