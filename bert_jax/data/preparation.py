@@ -22,7 +22,6 @@ from bert_jax.data.shard_writer import (
     ShardWriter,
     source_digest,
     staged,
-    write_json,
     write_manifest,
 )
 from bert_jax.data.shards import MANIFEST, STATISTICS, TIMING, TOKENIZER, Corpus, open_corpus
@@ -30,6 +29,7 @@ from bert_jax.data.text import Source, open_source
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer, train_tokenizer
 from bert_jax.data.workers import Workers
 from bert_jax.errors import ConfigError, DataError
+from bert_jax.whole import write_json
 
 __all__ = ["PrepareConfig", "TokenizerConfig", "prepare"]
 _SMALL = 4_000_000  # bytes of text that are done before other processes would have started

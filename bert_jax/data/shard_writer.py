@@ -4,7 +4,6 @@ import errno
 import fcntl
 import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 
 from bert_jax.data.shards import FORMAT_VERSION, MANIFEST, TIMING, file_sha256
 from bert_jax.errors import DataError, DiskError, WorkdirInUse
+from bert_jax.whole import write_json
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
@@ -197,11 +197,6 @@ def staged(output: Path) -> Iterator[Path]:
 
 def _explain(error: OSError, output: Path) -> DiskError:
     return DiskError(f"{error.filename or output}: {error.strerror}; nothing was kept")
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object for people and programs."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_manifest(

@@ -3,9 +3,7 @@
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from bert_jax.interop.prelayernorm import with_padding_rows, without_padding_row
 from bert_jax.interop.published import Published
 from bert_jax.interop.tensors import PICKLED, SAFETENSORS, read_tensors, write_safetensors
 from bert_jax.model.config import BertConfig
+from bert_jax.whole import whole_folder, write_json
 
 _TOKENIZERS = ("vocab.txt", "tokenizer.json", "tokenizer.model", "spiece.model")
 # Fields that change what is computed, with the only value that is BERT.
@@ -134,11 +133,11 @@ def write_huggingface(
         "eos_token_id": None,
         "dtype": "float32",
     }
-    with _appearing(directory) as partial:
+    with whole_folder(directory) as partial:
         if tokenizer is not None:
             tokenizer.save(partial)
             _limit_length(partial / "tokenizer_config.json", length)
-        _write_json(partial / "config.json", values)
+        write_json(partial / "config.json", values)
         write_safetensors(partial / SAFETENSORS, FAMILIES[model_type].write(kept, kind))
     return tuple(sorted(arrays.keys() - kept.keys()))
 
@@ -181,20 +180,4 @@ def _fit_vocabulary(
 def _limit_length(path: Path, length: int) -> None:
     """Let the tokenizer truncate to what the model has positions for."""
     values = json.loads(path.read_text(encoding="utf-8"))
-    _write_json(path, values | {"model_max_length": length})
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _appearing(directory: Path) -> Iterator[Path]:
-    """Yield a folder that takes its name at the end; nothing is left on failure."""
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    write_json(path, values | {"model_max_length": length})

@@ -1,7 +1,6 @@
 """A folder's weights, in whichever of the usual files they are."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors.numpy import load_file, save
 
 from bert_jax.errors import CheckpointError, DiskError
 from bert_jax.interop.pickled_arrays import read_pickled_arrays
+from bert_jax.whole import whole_file
 
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
@@ -68,15 +68,10 @@ def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     # transformers wants the note. Its own writer leaves a file that others may not read.
     dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     content = save(dense, metadata={"format": "pt"})
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with open(partial, "wb") as file:
+        with whole_file(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DiskError(f"{path}: {error.strerror}; nothing was written") from None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from bert_jax.errors import CheckpointError, ConfigError
 from bert_jax.prediction.lines import STANDARD_STREAM
+from bert_jax.whole import whole_file
 
 _DIGITS = 6  # of numbers in answers, behind the point
 
@@ -28,23 +29,15 @@ def open_output(target: str) -> Iterator[BinaryIO]:
         with _until_the_reader_leaves():
             yield sys.stdout.buffer
         return
-    special = path.exists() and not path.is_file()  # a device or a pipe has to keep its place
-    partial = path if special else path.with_name(f".{path.name}.partial")
-    try:
-        file = open(partial, "wb")
-    except OSError as error:
-        raise ConfigError(f"--output={target}: cannot be written ({error.strerror})") from None
-    try:
-        with file:
-            yield file
-            file.flush()
-            if not special:
-                os.fsync(file.fileno())
-        if not special:
-            os.replace(partial, path)
-    finally:
-        if not special:
-            partial.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            if path.exists() and not path.is_file():  # a device or a pipe has to keep its place
+                file = stack.enter_context(open(path, "wb"))
+            else:
+                file = stack.enter_context(whole_file(path))
+        except OSError as error:
+            raise ConfigError(f"--output={target}: cannot be written ({error.strerror})") from None
+        yield file
 
 
 def write_lines(out: BinaryIO, answers: Iterable[dict[str, Any]]) -> None:

@@ -1,6 +1,5 @@
 """A run folder as one page that a person wants to look at."""
 
-import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from bert_jax.errors import DataError
 from bert_jax.report.finetuning.run import is_finetuning, read_finetuning_run, seeds_of
 from bert_jax.report.pretraining.page import render
 from bert_jax.report.run import read_run
+from bert_jax.whole import whole_file
 
 __all__ = ["write_report"]
 
@@ -24,13 +24,9 @@ def write_report(workdir: Path) -> Path:
     """
     html = _page(Path(workdir), datetime.now().astimezone())
     target = Path(workdir) / "report.html"
-    temporary = target.with_name(f".report.{os.getpid()}.html")
-    try:
+    with whole_file(target) as file:
         # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark.
-        temporary.write_text(html, encoding="utf-8", errors="replace")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        file.write(html.encode(errors="replace"))
     return target
 
 

@@ -1,13 +1,13 @@
 """A model from one form to another."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 from bert_jax.errors import ConfigError
 from bert_jax.interop.huggingface import write_huggingface
 from bert_jax.runs.models import complete, read_model, read_tokenizer, write_model
 from bert_jax.training.state import flatten
+from bert_jax.whole import whole_folder
 
 
 def convert(source: Path, target: Path, *, to: str, positions: int | None = None) -> str:
@@ -38,11 +38,6 @@ def convert(source: Path, target: Path, *, to: str, positions: int | None = None
             target, model.config, model.kind, model.labels, known, tokenizer
         )
         return "\n".join([fitted.table(), *(f"not written: {path}" for path in dropped)])
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write_model(partial, model, fitted.params, tokenizer)
-    if target.exists():
-        target.rmdir()
-    partial.rename(target)
+    with whole_folder(target) as partial:
+        write_model(partial, model, fitted.params, tokenizer)
     return fitted.table()

@@ -13,7 +13,7 @@ from bert_jax.errors import BertJaxError
 from bert_jax.report import write_report
 from bert_jax.runs.identity import keep_config
 from bert_jax.runs.models import CHECKPOINTS
-from bert_jax.training.workdir import write_json
+from bert_jax.whole import write_json
 
 PACKAGES = ("bert_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bert_jax.errors import ConfigError, DataError
-from bert_jax.training.workdir import write_json
+from bert_jax.whole import write_json
 
 # What may differ when a run continues: how long, how often, on what, and where things are computed.
 MAY_CHANGE = (

@@ -19,7 +19,7 @@ from bert_jax.model import KINDS, BertConfig, Execution, initialize, make_model
 from bert_jax.runs.fitting import Fit, fit
 from bert_jax.training.checkpoints import Checkpoints, load_arrays
 from bert_jax.training.state import TrainState, flatten
-from bert_jax.training.workdir import write_json
+from bert_jax.whole import write_json
 
 MODEL = "model.json"
 CHECKPOINTS = "checkpoints"

@@ -10,7 +10,7 @@ from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.models import TOKENIZER, write_description
 from bert_jax.training.parameters import count_parameters, format_table, parameter_table
 from bert_jax.training.phases import Phase
-from bert_jax.training.workdir import write_json, write_text
+from bert_jax.whole import write_json, write_text
 
 
 def describe(

@@ -11,7 +11,7 @@ from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.task_assembly import Finetuning
 from bert_jax.training.checkpoints import load_arrays
 from bert_jax.training.state import nest
-from bert_jax.training.workdir import write_json, write_text
+from bert_jax.whole import write_json, write_text
 
 
 def score_run(finetuning: Finetuning, folder: RunFolder, seed: int, command: str) -> dict[str, Any]:

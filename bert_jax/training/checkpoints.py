@@ -20,7 +20,7 @@ from orbax.checkpoint import v1 as ocp
 
 from bert_jax.errors import CheckpointError, NumericsError
 from bert_jax.training.state import TrainState, flatten, nest
-from bert_jax.training.workdir import write_json
+from bert_jax.whole import write_json
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1

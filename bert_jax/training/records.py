@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bert_jax.training.workdir import write_text
+from bert_jax.whole import write_text
 
 FILES = ("metrics", "samples", "notes")
 

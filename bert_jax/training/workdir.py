@@ -1,12 +1,10 @@
-"""The folder a run lives in: a lock, and files that are whole or not there."""
+"""The folder a run lives in, held by one process at a time."""
 
 import contextlib
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from bert_jax.errors import ConfigError, WorkdirInUse
 
@@ -39,18 +37,3 @@ def locked(workdir: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a file whole: under another name first, then renamed."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole: under another name first, then renamed."""
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

@@ -4,10 +4,11 @@ import math
 import numpy as np
 import pytest
 
-from bert_jax.data.shard_writer import ShardWriter, staged, write_json, write_manifest
+from bert_jax.data.shard_writer import ShardWriter, staged, write_manifest
 from bert_jax.data.shards import open_corpus
 from bert_jax.data.tokenizers import train_tokenizer
 from bert_jax.errors import DataError, DiskError, WorkdirInUse
+from bert_jax.whole import write_json
 
 
 def write_corpus(directory, documents, shard_tokens=10**6, calls=1):

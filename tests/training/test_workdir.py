@@ -1,11 +1,9 @@
-"""One process in a folder, and files that are whole."""
-
-import json
+"""One process in a folder."""
 
 import pytest
 
 from bert_jax.errors import ConfigError, WorkdirInUse
-from bert_jax.training.workdir import locked, write_json, write_text
+from bert_jax.training.workdir import locked
 
 
 def test_a_second_lock_is_refused_and_names_the_holder(tmp_path):
@@ -37,13 +35,3 @@ def test_a_file_in_the_place_of_the_folder_is_a_config_error(tmp_path, below):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match="a file in its place"), locked(tmp_path / "file" / below):
         pass
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file.json"
-    write_json(path, {"ä": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"x": object()})
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "x" * 10**5 + "\ud800")
-    assert json.loads(path.read_text(encoding="utf-8")) == {"ä": 1}
