@@ -23,13 +23,14 @@ from experiments.finetuning.comparisons import COMPARISONS
 from experiments.finetuning.scores import score_predictions
 from experiments.finetuning.subsets import write_subset
 
-NAME = "sst2"
+NAME, EPOCHS = "sst2", 3
 ENCODER = ("bert/embeddings/", "bert/encoder/")  # the pooler belongs to what moves
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run both, and write the record."""
-    comparison = dataclasses.replace(changed(COMPARISONS[NAME], arguments), seeds=1)
+    comparison = changed(COMPARISONS[NAME], arguments, epochs=EPOCHS)
+    comparison = dataclasses.replace(comparison, seeds=1)
     work, weights = arguments.work.resolve() / "frozen", arguments.weights.resolve()
     rows = work / comparison.rows_folder
     subset = write_subset(NAME, comparison, arguments.data, weights, rows)
