@@ -92,6 +92,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.train.log_every = 0  # steps; 0: fifty times in the run
     config.train.checkpoint_every = 500  # steps
     config.train.skipped_steps_limit = 20  # not finite in a row, then it stops with code 6
+    config.train.watchdog_seconds = 3600.0  # with nothing finished it leaves with code 8; 0: never
 
     config.mesh = base.mesh
     config.rules = base.rules

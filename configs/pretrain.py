@@ -91,6 +91,7 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.train.checkpoint_every = 5_000  # steps
     config.train.keep_checkpoints = 2  # the newest
     config.train.skipped_steps_limit = 20  # not finite in a row, then the run stops with code 6
+    config.train.watchdog_seconds = 3600.0  # with nothing finished it leaves with code 8; 0: never
 
     config.phases = ConfigDict()  # later phases by name; see configs/bert.py
 

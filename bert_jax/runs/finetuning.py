@@ -32,6 +32,7 @@ from bert_jax.training.sharding import Sharding, make_mesh
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.state import TrainState
 from bert_jax.training.throughput import peak_flops
+from bert_jax.training.watchdog import Watchdog
 from bert_jax.training.workdir import locked
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
@@ -131,6 +132,7 @@ def run_seed(
         records=records,
         progress=progress,
         stop=stop,
+        watchdog=Watchdog(finetuning.watchdog_seconds),
         loss_terms=("task_loss",),
         peak_flops=peak * jax.device_count() if peak else None,
     )
@@ -229,6 +231,7 @@ def assemble(config: FinetuneConfig) -> Finetuning:
         steps=steps,
         intervals=intervals_of(train, steps),
         patience=train.patience,
+        watchdog_seconds=train.watchdog_seconds,
         notes=(*task.notes, *notes),
     )
 

@@ -34,6 +34,7 @@ class TaskTraining:
     log_every: int
     checkpoint_every: int
     skipped_steps_limit: int
+    watchdog_seconds: float
 
     def __post_init__(self) -> None:
         least = {

@@ -15,6 +15,7 @@ MAY_CHANGE = (
     "train.eval_every",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.watchdog_seconds",
     "prepare.workers",
     "mesh.",
     "rules.",

@@ -25,6 +25,7 @@ from bert_jax.training.records import Records
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
 from bert_jax.training.signals import Stopped, stop_requests
 from bert_jax.training.throughput import peak_flops
+from bert_jax.training.watchdog import Watchdog
 from bert_jax.training.workdir import locked
 
 
@@ -51,6 +52,7 @@ class TrainConfig:
     checkpoint_every: int
     keep_checkpoints: int
     skipped_steps_limit: int
+    watchdog_seconds: float
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
             records=records,
             progress=progress,
             stop=stop,
+            watchdog=Watchdog(config.train.watchdog_seconds),
             loss_terms=pretraining.loss_terms,
             peak_flops=peak * jax.device_count() if peak else None,
         )

@@ -73,6 +73,7 @@ class Finetuning:
     steps: int
     intervals: Intervals
     patience: int
+    watchdog_seconds: float
     notes: tuple[str, ...]
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
 from bert_jax.training.state import TrainState
 from bert_jax.training.step import TrainStep
+from bert_jax.training.watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Loop:
         records: where metrics go.
         progress: what the user sees.
         stop: whether the user asked to stop.
+        watchdog: ends a run that hangs.
         loss_terms: the metrics whose sum is the loss.
         peak_flops: of all devices together, where it is known.
     """
@@ -125,6 +127,7 @@ class Loop:
     records: Records
     progress: Progress
     stop: StopRequest
+    watchdog: Watchdog
     loss_terms: Sequence[str]
     peak_flops: float | None
 
@@ -135,13 +138,14 @@ class Loop:
             Stopped: a signal came; the state is saved.
             NumericsError: too many steps in a row were not finite.
         """
-        for stage in self.stages:
-            # Before its first step: a run may continue from the checkpoint that was its end.
-            if stage.evaluation and stage.evaluation.enough():
-                break
-            start = max(stage.start, int(state.step))
-            if start < stage.end:
-                state = self._run_stage(stage, start, state, window)
+        with self.watchdog:
+            for stage in self.stages:
+                # Before its first step: a run may continue from the checkpoint that was its end.
+                if stage.evaluation and stage.evaluation.enough():
+                    break
+                start = max(stage.start, int(state.step))
+                if start < stage.end:
+                    state = self._run_stage(stage, start, state, window)
         return state
 
     def _run_stage(self, stage: Stage, start: int, state: TrainState, window: Window) -> TrainState:
@@ -168,10 +172,12 @@ class Loop:
                 self._log(done, stage, window, clock)
             if evaluating and stage.evaluation:
                 self._evaluate(stage.evaluation, done, state.params)
+                self.watchdog.alive()
             enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
             if saving or enough:
                 self.records.sync()
                 self.checkpoints.save(state, asdict(window))
+                self.watchdog.alive()
             if stopping and done < end:
                 assert self.stop.number is not None
                 raise Stopped(self.stop.number, done)
@@ -186,6 +192,7 @@ class Loop:
 
     def _take(self, metrics: Metrics, window: Window) -> None:
         window.add(jax.device_get(metrics))
+        self.watchdog.alive()
         if window.skipped_in_a_row >= self.intervals.skipped_limit:
             raise NumericsError(
                 f"{window.skipped_in_a_row} steps in a row had gradients that are not finite and "
