@@ -1,4 +1,4 @@
-"""BERT-mini on a corpus of your own, in about an hour on two cores.
+"""BERT-mini on a corpus of your own, in one to two hours on two cores.
 
     python -m bert_jax.pretrain --config=configs/two_cores.py \
         --config.data.path=TEXT --workdir=runs/mini
@@ -6,9 +6,9 @@
 Departs from the paper's recipe where little time makes that worth it: LayerNorm before each block,
 no dropout (the text is hardly seen twice), a rate twenty times higher, bias correction.
 
-The hour itself: not yet run. With a rate of 1.5e-3 and a sigma of 0.05, cut to 1,200 steps and
-beside other work, 21 minutes on 61 MB of Wikipedia: MLM accuracy 13.8% (most frequent token 4.8%),
-NSP accuracy 57.1% (majority 53.9%).
+On 61 MB of Wikipedia, 2 cores of an AMD EPYC without matrix units, 4,600 tokens a second: NSP accuracy
+77.3% (majority 53.9%), MLM accuracy 14.4% (most frequent token 4.8%). NSP leaves chance after 11 M
+tokens; the MLM has not yet begun to use context, for which a larger budget is needed.
 """
 
 from ml_collections import ConfigDict
