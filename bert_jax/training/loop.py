@@ -171,8 +171,8 @@ class Loop:
             if logging:
                 self._log(done, stage, window, clock)
             if evaluating and stage.evaluation:
-                self._evaluate(stage.evaluation, done, state.params)
-                self.watchdog.alive()
+                with self.watchdog.asleep():
+                    self._evaluate(stage.evaluation, done, state.params)
             enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
             if saving or enough:
                 self.records.sync()

@@ -1,10 +1,11 @@
 """Ends a run that hangs, with a look at where: better than a machine that idles until morning."""
 
+import contextlib
 import faulthandler
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from bert_jax.errors import ConfigError, Stuck
@@ -31,6 +32,7 @@ class Watchdog:
         self._seconds = seconds
         self._leave = leave
         self._idle = 0.0
+        self._asleep = False
         self._done = threading.Event()
 
     def __enter__(self) -> "Watchdog":
@@ -51,9 +53,20 @@ class Watchdog:
         """Say that something was finished."""
         self._idle = 0.0
 
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Allow what is done inside as long as it takes, as an evaluation of many rows may."""
+        self._asleep = True
+        try:
+            yield
+        finally:
+            self._asleep, self._idle = False, 0.0
+
     def _watch(self) -> None:
         tick = self._seconds / _TICKS
         while not self._done.wait(tick):
+            if self._asleep:
+                continue
             self._idle += tick  # a clock would run on in a stopped process
             if self._idle >= self._seconds:
                 print(

@@ -50,6 +50,16 @@ def test_a_process_that_works_is_left_alone():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_long_evaluation_is_left_alone_and_watched_again_after():
+    left = []
+    with Watchdog(0.2, left.append) as watchdog:
+        with watchdog.asleep():
+            time.sleep(0.6)
+        assert left == []
+        time.sleep(0.6)
+    assert left == [8]
+
+
 def test_a_process_that_was_stopped_goes_on():
     process = subprocess.Popen([sys.executable, "-c", WORK], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "working\n"
