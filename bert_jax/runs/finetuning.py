@@ -66,11 +66,11 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         )
         for note in finetuning.notes:
             print(f"note: {note}")
-        folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
         try:
             if config.num_seeds == 1:
                 score = run_seed(finetuning, folder, config.seed, command, stop)
             else:
+                folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
                 scores = {}
                 for seed in range(config.seed, config.seed + config.num_seeds):
                     one = RunFolder(workdir / f"seed_{seed}")
