@@ -1,9 +1,11 @@
 """What tests of fine-tuning share: a toy task, a tiny model, and runs on one device."""
 
+import dataclasses
 import random
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 # A run of 40 steps that is evaluated at 10, 20, 30 and 40. Dropout is on so that its keys matter;
@@ -161,3 +163,23 @@ def toy_run(finetune, tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("runs") / "straight"
     assert finetune(workdir) == 0
     return workdir
+
+
+FORGET = {
+    "key": lambda state, window: (dataclasses.replace(state, key=jax.random.key(12345)), window),
+    "moments": lambda state, window: (
+        dataclasses.replace(state, opt_state=jax.tree.map(jnp.zeros_like, state.opt_state)),
+        window,
+    ),
+    "window": lambda state, window: (state, {}),
+}
+
+
+@pytest.fixture(params=FORGET)
+def forgotten(request, monkeypatch) -> str:
+    """What restoring a checkpoint leaves out: key, moments, or the window of metrics."""
+    from bert_jax.training.checkpoints import Checkpoints
+
+    whole, forget = Checkpoints.restore, FORGET[request.param]
+    monkeypatch.setattr(Checkpoints, "restore", lambda self, like: forget(*whole(self, like)))
+    return request.param

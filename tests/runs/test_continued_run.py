@@ -7,7 +7,6 @@ import shutil
 import signal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -110,34 +109,15 @@ def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
     assert outcome(interrupted, assembled) == straight
 
 
-def forget_key(state, window):
-    return dataclasses.replace(state, key=jax.random.key(12345)), window
-
-
-def forget_moments(state, window):
-    zeros = jax.tree.map(jnp.zeros_like, state.opt_state)
-    return dataclasses.replace(state, opt_state=zeros), window
-
-
-def forget_window(state, window):
-    return state, {}
-
-
-@pytest.mark.parametrize(
-    ("forget", "arrays_differ"),
-    [(forget_key, True), (forget_moments, True), (forget_window, False)],
-)
 def test_a_run_that_restores_less_is_noticed(
-    interrupted, straight, start, assembled, monkeypatch, forget, arrays_differ
+    interrupted, straight, start, assembled, monkeypatch, forgotten
 ):
     """The negative control of the test above."""
-    whole = Checkpoints.restore
-    monkeypatch.setattr(Checkpoints, "restore", lambda self, like: forget(*whole(self, like)))
     assert start(interrupted) == 0
     monkeypatch.undo()
     ended = outcome(interrupted, assembled)
     name = "params/bert/pooler/dense/kernel"
-    assert (ended["arrays"][name] != straight["arrays"][name]) is arrays_differ
+    assert (ended["arrays"][name] != straight["arrays"][name]) is (forgotten != "window")
     assert ended["metrics"] != straight["metrics"]
 
 

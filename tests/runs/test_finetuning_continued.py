@@ -1,11 +1,8 @@
 """A fine-tuning run that was killed ends as one that never was."""
 
-import dataclasses
 import json
 import shutil
 
-import jax
-import jax.numpy as jnp
 import pytest
 
 from bert_jax.errors import DataError
@@ -77,34 +74,15 @@ def test_a_run_does_not_go_on_with_other_rows(interrupted, toy_task, finetune, t
         finetune(interrupted, {"data.path": str(data)})
 
 
-def forget_key(state, window):
-    return dataclasses.replace(state, key=jax.random.key(12345)), window
-
-
-def forget_moments(state, window):
-    zeros = jax.tree.map(jnp.zeros_like, state.opt_state)
-    return dataclasses.replace(state, opt_state=zeros), window
-
-
-def forget_window(state, window):
-    return state, {}
-
-
-@pytest.mark.parametrize(
-    ("forget", "arrays_differ"),
-    [(forget_key, True), (forget_moments, True), (forget_window, False)],
-)
 def test_a_run_that_restores_less_is_noticed(
-    interrupted, toy_run, finetune, monkeypatch, forget, arrays_differ
+    interrupted, toy_run, finetune, monkeypatch, forgotten
 ):
     """The negative control of the test above."""
-    whole = Checkpoints.restore
-    monkeypatch.setattr(Checkpoints, "restore", lambda self, like: forget(*whole(self, like)))
     assert finetune(interrupted) == 0
     monkeypatch.undo()
     expected, found = outcome(toy_run), outcome(interrupted)
     name = "training/bert/pooler/dense/kernel"
-    assert (found["arrays"][name] != expected["arrays"][name]) is arrays_differ
+    assert (found["arrays"][name] != expected["arrays"][name]) is (forgotten != "window")
     assert found["metrics"] != expected["metrics"]
 
 
