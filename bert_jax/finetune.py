@@ -21,5 +21,5 @@ def main(arguments: cli.Arguments) -> int:
 
 
 if __name__ == "__main__":
-    process.use_huge_pages()
+    process.settle()
     cli.run(main)

@@ -81,5 +81,5 @@ def main(_: cli.Arguments) -> None:
 
 
 if __name__ == "__main__":
-    process.use_huge_pages()
+    process.settle()
     cli.run(main, config=False, workdir=False)
