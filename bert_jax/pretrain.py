@@ -10,7 +10,8 @@ from bert_jax import cli, process
 
 def main(arguments: cli.Arguments) -> int:
     """Run, or continue, the run in the workdir."""
-    from bert_jax.runs.pretraining import PretrainConfig, run
+    from bert_jax.runs.pretraining import run
+    from bert_jax.runs.pretraining_config import PretrainConfig
 
     assert arguments.workdir is not None
     values = arguments.config.to_dict()
@@ -19,5 +20,5 @@ def main(arguments: cli.Arguments) -> int:
 
 
 if __name__ == "__main__":
-    process.use_huge_pages()
+    process.settle()
     cli.run(main)

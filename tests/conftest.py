@@ -1,6 +1,7 @@
 """What tests share: eight simulated devices, checked shapes, a small corpus, a small run."""
 
 import atexit
+import contextlib
 import json
 import os
 import random
@@ -128,21 +129,34 @@ def run_values(corpus_directory):
 
 
 @pytest.fixture(scope="session")
-def assembled(run_values):
-    """A function (changes, devices of the mesh) that gives a small `Pretraining`."""
+def with_devices():
+    """A context in which runs take so many of the simulated devices, not all of them."""
     import jax
 
+    from bert_jax.runs import run_config
+    from bert_jax.training.sharding import make_mesh
+
+    @contextlib.contextmanager
+    def limit(number: int):
+        with pytest.MonkeyPatch.context() as patch:
+            devices = jax.devices()[:number]
+            patch.setattr(run_config, "make_mesh", lambda mesh: make_mesh(mesh, devices))
+            yield
+
+    return limit
+
+
+@pytest.fixture(scope="session")
+def assembled(run_values, with_devices):
+    """A function (changes, devices of the mesh) that gives a small `Pretraining`."""
     from bert_jax import cli
     from bert_jax.data.shards import open_corpus
     from bert_jax.runs import pretraining
-    from bert_jax.training.sharding import make_mesh
+    from bert_jax.runs.pretraining_config import PretrainConfig
 
     def make(changes: dict | None = None, devices: int = 1):
-        config = cli.build(pretraining.PretrainConfig, run_values(changes), "config")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                pretraining, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:devices])
-            )
+        config = cli.build(PretrainConfig, run_values(changes), "config")
+        with with_devices(devices):
             return pretraining.assemble(config, open_corpus(config.data.path))
 
     return make

@@ -13,9 +13,9 @@ from ml_collections import config_flags
 
 from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
-from bert_jax.model import SIZES, BertConfig, Execution
+from bert_jax.model import SIZES, BertConfig
 from bert_jax.runs.finetuning_config import FinetuneConfig
-from bert_jax.runs.pretraining import PretrainConfig, intervals_of
+from bert_jax.runs.pretraining_config import PretrainConfig
 from bert_jax.runs.tasks import usual_length
 from bert_jax.tasks.table import TASKS
 from bert_jax.training.phases import Phase, plan_phases
@@ -52,10 +52,9 @@ def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
         size, accelerator = arguments.split(",")
         assert built.hidden_size == SIZES[size]["hidden_size"]
         assert config.compute_dtype == ("float32" if accelerator == "cpu" else "bfloat16")
-    Execution(config.compute_dtype, config.scan_layers, config.rematerialize)
+    config.execution()
     prepare = {k: v for k, v in config.prepare.items() if k != "workers"}
     cli.build(PrepareConfig, prepare | {"input": "builtin"}, "config.prepare")
-    intervals_of(config.train)
     train = config.train
     first = Phase("first", 0, 0, train.steps, train.batch_size, train.max_seq_length,
                   train.max_predictions, train.gradient_accumulation)  # fmt: skip

@@ -116,8 +116,8 @@ class Pretraining:
 
     @functools.cached_property
     def transformation(self) -> optax.GradientTransformation:
-        """The optimizer with its schedule."""
-        return make_optimizer(self.optimizer, self.plan.rate)
+        """The optimizer."""
+        return make_optimizer(self.optimizer)
 
     @functools.cached_property
     def abstract_state(self) -> TrainState:
@@ -204,7 +204,7 @@ class Pretraining:
             end=phase.end,
             train_step=jax.jit(
                 step,
-                in_shardings=(shardings, self.sharding.batch),
+                in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
                 out_shardings=(shardings, self.sharding.replicated),
                 donate_argnums=0,
             ),

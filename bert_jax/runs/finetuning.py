@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from bert_jax import cli
 from bert_jax.errors import ConfigError
-from bert_jax.model import BertConfig, Execution
+from bert_jax.model import BertConfig
 from bert_jax.runs.best_model import BestModel
 from bert_jax.runs.finetuning_config import FinetuneConfig, TaskTraining
 from bert_jax.runs.folder import RunFolder
@@ -21,18 +21,15 @@ from bert_jax.runs.starting_model import starting_model, with_head
 from bert_jax.runs.task_assembly import Batching, Finetuning
 from bert_jax.runs.task_score import in_words, score_run, score_seeds
 from bert_jax.runs.tasks import load_task, usual_length
+from bert_jax.runs.training_run import train
 from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.loop import Intervals, Loop, Window
+from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.moving import Moving
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
-from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import Schedule, learning_rate
-from bert_jax.training.sharding import Sharding, make_mesh
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.state import TrainState
-from bert_jax.training.throughput import peak_flops
-from bert_jax.training.watchdog import Watchdog
 from bert_jax.training.workdir import locked
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
@@ -115,7 +112,7 @@ def run_seed(
         flush=True,
     )
     metric = finetuning.task.primary_metric
-    records, progress = Records(folder.workdir, step), Progress(step, finetuning.steps, (metric,))
+    records = Records(folder.workdir, step)  # the history below is what it leaves
     kept = Checkpoints(folder.checkpoints, keep=1)
     best = BestModel(
         metric=metric,
@@ -123,28 +120,20 @@ def run_seed(
         patience=finetuning.patience,
         history=_history(folder.workdir, metric),
     )
-    peak = peak_flops(jax.devices()[0])
-    loop = Loop(
+    train(
+        folder,
         [finetuning.stage(seed, best)],
-        rate=lambda step: float(jax.device_get(finetuning.rate(step))),
+        state,
+        Window(**window),
+        rate=finetuning.rate,
         intervals=finetuning.intervals,
         checkpoints=checkpoints,
         records=records,
-        progress=progress,
+        watchdog_seconds=finetuning.watchdog_seconds,
         stop=stop,
-        watchdog=Watchdog(finetuning.watchdog_seconds),
         loss_terms=("task_loss",),
-        peak_flops=peak * jax.device_count() if peak else None,
+        shown=(metric,),
     )
-    try:
-        loop.run(state, Window(**window))
-    except Stopped:
-        folder.set_status("stopped")
-        raise
-    finally:
-        progress.close()
-        records.close()
-        folder.write_report()
     score = score_run(finetuning, folder, seed, command)
     folder.set_status("finished")
     folder.write_report()
@@ -153,22 +142,21 @@ def run_seed(
 
 def intervals_of(train: TaskTraining, steps: int) -> Intervals:
     """Gather how often the loop looks up."""
-    values = {
-        "log": train.log_every or -(-steps // USUAL_LINES),
-        "evaluate": -(-steps // train.evaluations),
-        "checkpoint": train.checkpoint_every,
-        "skipped_limit": train.skipped_steps_limit,
-    }
-    return cli.build(Intervals, values, "config.train")
+    return Intervals(
+        log=train.log_every or -(-steps // USUAL_LINES),
+        evaluate=-(-steps // train.evaluations),
+        checkpoint=train.checkpoint_every,
+        skipped_limit=train.skipped_steps_limit,
+    )
 
 
 def assemble(config: FinetuneConfig) -> Finetuning:
     """Put task, checkpoint and mesh together."""
     start, tokenizer = starting_model(config.init_from, config.random)
-    train = config.train
+    settings = config.train
     positions = start.config.max_position_embeddings
-    max_seq_length = train.max_seq_length or min(usual_length(config.task), positions)
-    longest = max(train.static_lengths, default=0)
+    max_seq_length = settings.max_seq_length or min(usual_length(config.task), positions)
+    longest = max(settings.static_lengths, default=0)
     for name, length in {"max_seq_length": max_seq_length, "static_lengths": longest}.items():
         if length > positions:
             raise ConfigError(
@@ -180,11 +168,11 @@ def assemble(config: FinetuneConfig) -> Finetuning:
     start, notes = with_head(
         dataclasses.replace(start, config=model),
         task,
-        new_head=train.new_head,
-        reinitialize_layers=train.reinitialize_layers,
+        new_head=settings.new_head,
+        reinitialize_layers=settings.reinitialize_layers,
     )
     rows = len(task.features["train"].input_ids)
-    steps = max(1, math.ceil(train.epochs * math.ceil(rows / train.batch_size)))
+    steps = max(1, math.ceil(settings.epochs * math.ceil(rows / settings.batch_size)))
     optimizer = _optimizer(config.optimizer, steps)
     rate = learning_rate(
         Schedule(
@@ -198,40 +186,31 @@ def assemble(config: FinetuneConfig) -> Finetuning:
     moving = cli.build(
         Moving,
         {
-            "what": train.what,
-            "layer_decay": train.layer_decay,
+            "what": settings.what,
+            "layer_decay": settings.layer_decay,
             "num_layers": model.num_hidden_layers,
         },
         "config.train",
     )
-    execution = cli.build(
-        Execution,
-        {
-            "compute_dtype": config.compute_dtype,
-            "scan_layers": config.scan_layers,
-            "rematerialize": config.rematerialize,
-        },
-        "config",
-    )
     return Finetuning(
         task=task,
         start=start,
-        execution=execution,
+        execution=config.execution(),
         tokenizer=tokenizer,
-        transformation=make_optimizer(optimizer, rate, moving.rate),
+        transformation=make_optimizer(optimizer, moving.rate),
         rate=rate,
         moving=moving,
         batching=Batching(
-            train.batch_size,
-            train.eval_batch_size,
-            train.gradient_accumulation,
-            train.static_lengths,
+            settings.batch_size,
+            settings.eval_batch_size,
+            settings.gradient_accumulation,
+            settings.static_lengths,
         ),
-        sharding=Sharding(make_mesh(config.mesh), config.rules),
+        sharding=config.sharding(),
         steps=steps,
-        intervals=intervals_of(train, steps),
-        patience=train.patience,
-        watchdog_seconds=train.watchdog_seconds,
+        intervals=intervals_of(settings, steps),
+        patience=settings.patience,
+        watchdog_seconds=settings.watchdog_seconds,
         notes=(*task.notes, *notes),
     )
 

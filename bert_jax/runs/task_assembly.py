@@ -242,7 +242,7 @@ class Finetuning:
         )
         return jax.jit(
             step,
-            in_shardings=(shardings, self.sharding.batch),
+            in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
             out_shardings=(shardings, self.sharding.replicated),
             donate_argnums=0,
         )

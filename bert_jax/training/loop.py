@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
+from numpy.typing import NDArray
 
 from bert_jax.errors import NumericsError
 from bert_jax.objectives.objective import Metrics
@@ -21,21 +23,12 @@ from bert_jax.training.watchdog import Watchdog
 
 @dataclass(frozen=True)
 class Intervals:
-    """How often things happen, in steps, counted from step 0.
-
-    Raises:
-        ValueError: an interval is not positive.
-    """
+    """How often things happen, in steps, counted from step 0; all are positive."""
 
     log: int
     evaluate: int
     checkpoint: int
     skipped_limit: int
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -109,7 +102,7 @@ class Loop:
 
     Attributes:
         stages: the phases, in order.
-        rate: learning rate at a step, for the log.
+        rates: the learning rate of every step.
         intervals: how often to log, evaluate and save.
         checkpoints: where states go.
         records: where metrics go.
@@ -121,7 +114,7 @@ class Loop:
     """
 
     stages: Sequence[Stage]
-    rate: Callable[[int], float]
+    rates: NDArray[np.float32]
     intervals: Intervals
     checkpoints: Checkpoints
     records: Records
@@ -152,7 +145,7 @@ class Loop:
         end = self.stages[-1].end
         clock, pending = _Clock(), None
         for step, batch in self._batches(stage, start):
-            state, metrics = stage.train_step(state, batch)
+            state, metrics = stage.train_step(state, batch, self.rates[step])
             # Metrics are fetched one step late, when the device already has its next step.
             if pending is not None:
                 self._take(pending, window)
@@ -202,7 +195,7 @@ class Loop:
 
     def _log(self, step: int, stage: Stage, window: Window, clock: "_Clock") -> None:
         values = self._with_loss(window.means())
-        values["learning_rate"] = self.rate(step - 1)
+        values["learning_rate"] = float(self.rates[step - 1])
         speed = clock.lap()
         values["sequences_per_second"] = stage.sequences * speed
         values["tokens_per_second"] = stage.tokens * speed

@@ -65,15 +65,15 @@ class OptimizerConfig:
 
 
 def make_optimizer(
-    config: OptimizerConfig,
-    rate: optax.Schedule,
-    multiple: Callable[[str], float] = lambda path: 1.0,
-) -> optax.GradientTransformation:
+    config: OptimizerConfig, multiple: Callable[[str], float] = lambda path: 1.0
+) -> optax.GradientTransformationExtraArgs:
     """Chain clipping, moments, decay and the learning rate, in BERT's order.
 
+    The learning rate is an argument of every update (`rate=`), not part of what is compiled: runs
+    that differ in their rates or schedules share one compiled step.
+
     Args:
-        config: what to chain.
-        rate: the learning rate at a step.
+        config: what to chain; its schedule is not used here.
         multiple: of the learning rate, for each parameter by its path.
     """
 
@@ -87,8 +87,7 @@ def make_optimizer(
     if config.name == "lamb":  # You et al. 2019; biases and LayerNorm keep the plain update, and so
         # does what is all zeros: a ratio of zero would hold it there
         parts.append(optax.masked(optax.scale_by_trust_ratio(), decayed))
-    parts.append(optax.scale_by_learning_rate(rate))
-    return optax.chain(*parts, optax.stateless(lambda updates, _: _scaled(updates, multiple)))
+    return optax.chain(*parts, _scale_by_rate(multiple))
 
 
 def scale_by_adam(
@@ -125,10 +124,18 @@ def _share(beta: float, count: jax.typing.ArrayLike) -> jax.Array:
     return -jnp.expm1(count * (math.log(beta) if beta else -math.inf))
 
 
-def _scaled(updates: Any, multiple: Callable[[str], float]) -> Any:
-    return jax.tree_util.tree_map_with_path(
-        lambda path, update: update * multiple(path_of(path)), updates
-    )
+def _scale_by_rate(multiple: Callable[[str], float]) -> optax.GradientTransformationExtraArgs:
+    """Multiply by the rate given with each update, downhill, and by each parameter's own factor."""
+
+    def update(
+        updates: Any, state: Any, params: Any = None, *, rate: jax.typing.ArrayLike, **_: Any
+    ) -> tuple[Any, Any]:
+        del params
+        return jax.tree_util.tree_map_with_path(
+            lambda path, update: -rate * multiple(path_of(path)) * update, updates
+        ), state
+
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
 def decay_mask(params: Any, no_decay: tuple[str, ...]) -> Any:

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from numpy.typing import NDArray
 
 SHAPES = ("linear", "linear_after_warmup", "cosine", "constant")
 
@@ -59,6 +62,11 @@ def learning_rate(schedule: Schedule, steps: int) -> optax.Schedule:
         return jnp.where(step < schedule.warmup_steps, warming, decay(step))
 
     return rate
+
+
+def tabulated(rate: optax.Schedule, steps: int) -> NDArray[np.float32]:
+    """Compute the rate of every step of a run."""
+    return np.asarray(jax.vmap(rate)(jnp.arange(steps)), np.float32)
 
 
 def joined(pieces: Sequence[tuple[int, optax.Schedule]]) -> optax.Schedule:

@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Key
 
 from bert_jax.objectives.objective import Metrics, Objective, Ratio
 from bert_jax.training.state import TrainState, replaced, select
 
-TrainStep = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+TrainStep = Callable[[TrainState, Any, ArrayLike], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Any, Any, Array], Metrics]
 
 
@@ -22,7 +23,7 @@ def make_train_step(
     accumulation: int = 1,
     moves: Callable[[str], bool] = lambda path: True,
 ) -> TrainStep:
-    """Build (state, batch) -> (state, metrics), a pure function to be jitted.
+    """Build (state, batch, learning rate) -> (state, metrics), a pure function to be jitted.
 
     Args:
         objective: what is trained.
@@ -38,7 +39,9 @@ def make_train_step(
     `skipped`.
     """
 
-    def train_step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def train_step(state: TrainState, batch: Any, rate: ArrayLike) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
         examples_key, dropout_key = jax.random.split(key)
         examples = objective.examples(batch, examples_key)
@@ -59,7 +62,7 @@ def make_train_step(
             )
         norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, moving)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, moving, rate=rate)
         moved = optax.apply_updates(moving, updates)
 
         def keep(new: Array, old: Array) -> Array:

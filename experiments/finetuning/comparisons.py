@@ -52,11 +52,11 @@ COMPARISONS = {
     "cola": Comparison("own", ("matthews", "accuracy"), 4000, 0, 2, 32, 5e-5),
     "qnli": Comparison("own", ("accuracy",), 2000, 0, 2, 16, 5e-5),
     "chnsenticorp": Comparison(
-        "own", ("accuracy", "macro_f1"), 0, 0, 3, 32, 3e-4, random_size="tiny"
+        "own", ("accuracy", "macro_f1"), 0, 0, 2, 32, 3e-4, random_size="tiny"
     ),
-    "squad": Comparison("squad1", ("f1", "exact_match"), 1500, 0, 2, 12, 5e-5, 384, seeds=1),
+    "squad": Comparison("squad1", ("f1", "exact_match"), 1000, 0, 2, 12, 5e-5, 384, seeds=1),
     "wnut17": Comparison("tags", ("f1",), 0, 0, 2, 16, 5e-5, ours=LINEAR_AND_CRF),
     "msra": Comparison(
-        "tags", ("f1",), 8000, 2000, 3, 16, 5e-4, random_size="tiny", ours=LINEAR_AND_CRF
+        "tags", ("f1",), 6000, 2000, 3, 16, 5e-4, random_size="tiny", ours=LINEAR_AND_CRF
     ),
 }

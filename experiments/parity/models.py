@@ -21,7 +21,7 @@ from bert_jax.objectives.masking import Masked, Masking, Vocabulary
 from bert_jax.objectives.objective import Objective
 from bert_jax.objectives.pretraining import PretrainingExamples, pretraining_objective
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
-from bert_jax.training.schedules import Schedule, learning_rate
+from bert_jax.training.schedules import Schedule, learning_rate, tabulated
 from bert_jax.training.state import TrainState
 from bert_jax.training.step import make_train_step
 
@@ -125,13 +125,13 @@ def trained_differences(case: Case) -> tuple[dict[str, float], float]:
     rate = learning_rate(
         Schedule(OPTIMIZER.learning_rate, OPTIMIZER.warmup_steps, OPTIMIZER.schedule, 0.0), STEPS
     )
-    optimizer = make_optimizer(OPTIMIZER, rate)
+    optimizer = make_optimizer(OPTIMIZER)
     step = jax.jit(make_train_step(fixed_objective(case), optimizer))
     params, key = jax.tree.map(jnp.asarray, case.params), jax.random.key(0)
     state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key)
     losses = []
-    for _ in range(STEPS):
-        state, metrics = step(state, fixed_examples(case.batch))
+    for rate_now in tabulated(rate, STEPS):
+        state, metrics = step(state, fixed_examples(case.batch), rate_now)
         parts = (metrics["mlm_loss"], metrics["nsp_loss"])
         losses.append(sum(float(part.numerator / part.denominator) for part in parts))
     found = by_path(state.params, case.trained)

@@ -95,18 +95,16 @@ def finetune_values(toy_task, toy_model):
 
 
 @pytest.fixture(scope="session")
-def finetune(finetune_values):
+def finetune(finetune_values, with_devices):
     """A function (folder, changes, task) that runs, or continues, a toy run on one device."""
     from bert_jax import cli
     from bert_jax.runs import finetuning
     from bert_jax.runs.finetuning_config import FinetuneConfig
-    from bert_jax.training.sharding import make_mesh
 
     def run(workdir: Path, changes: dict | None = None, task: str = "own") -> int:
         values = finetune_values(changes, task)
         config = cli.build(FinetuneConfig, values, "config")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(finetuning, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:1]))
+        with with_devices(1):
             return finetuning.run(config, values, workdir, "the command")
 
     return run
@@ -139,19 +137,15 @@ def finetune_until(finetune):
 
 
 @pytest.fixture(scope="session")
-def assembled_toy(finetune_values):
+def assembled_toy(finetune_values, with_devices):
     """A function (changes, number of devices, task) that puts a toy `Finetuning` together."""
     from bert_jax import cli
     from bert_jax.runs import finetuning
     from bert_jax.runs.finetuning_config import FinetuneConfig
-    from bert_jax.training.sharding import make_mesh
 
     def make(changes: dict | None = None, devices: int = 1, task: str = "own"):
         config = cli.build(FinetuneConfig, finetune_values(changes, task), "config")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                finetuning, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:devices])
-            )
+        with with_devices(devices):
             return finetuning.assemble(config)
 
     return make

@@ -12,9 +12,9 @@ import pytest
 
 from bert_jax import cli
 from bert_jax.runs import pretraining as runs
+from bert_jax.runs.pretraining_config import PretrainConfig
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.records import Records
-from bert_jax.training.sharding import make_mesh
 from bert_jax.training.state import path_of
 
 # What a clock decides.
@@ -26,10 +26,9 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_device():
+def one_device(with_devices):
     """Runs take all devices there are; here one of the simulated ones is enough."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:1]))
+    with with_devices(1):
         yield
 
 
@@ -39,7 +38,7 @@ def start(run_values):
 
     def run(workdir):
         values = run_values()
-        config = cli.build(runs.PretrainConfig, values, "config")
+        config = cli.build(PretrainConfig, values, "config")
         return runs.run(config, values, workdir, "the command")
 
     return run

@@ -28,7 +28,7 @@ def refused(finetune, workdir, changes, error, message, task="own"):
         ({"train.gradient_accumulation": 0}, r"train: gradient_accumulation=0 must be at least 1"),
         ({"train.gradient_accumulation": 3}, r"batch_size=16 is not a multiple of grad.*=3"),
         ({"train.patience": -1}, r"config\.train: patience=-1 must be at least 0"),
-        ({"train.log_every": -1}, r"config\.train: log=-1 must be at least 1"),
+        ({"train.log_every": -1}, r"config\.train: log_every=-1 must be at least 0"),
         ({"train.max_seq_length": 13}, r"max_seq_length=13: the model in .* has 12 positions"),
         ({"train.static_lengths": (12, 24)}, r"static_lengths=24: the model in .* has 12 positi"),
         ({"train.static_lengths": (12, 8)}, r"config\.train: static_lengths=\(12, 8\) must rise"),

@@ -11,19 +11,24 @@ import bert_jax
 from bert_jax import cli
 from bert_jax.errors import CheckpointError, ConfigError
 from bert_jax.runs import pretraining as runs
+from bert_jax.runs.pretraining_config import PretrainConfig
 from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.sharding import make_mesh
-
-
-def start(values, workdir):
-    config = cli.build(runs.PretrainConfig, values, "config")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:1]))
-        return runs.run(config, values, workdir, "the command")
 
 
 @pytest.fixture(scope="module")
-def phased(run_values, tmp_path_factory):
+def start(with_devices):
+    """A function (values, folder) that runs on one device."""
+
+    def run(values, workdir):
+        config = cli.build(PretrainConfig, values, "config")
+        with with_devices(1):
+            return runs.run(config, values, workdir, "the command")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def phased(start, run_values, tmp_path_factory):
     """Four steps at length 16, then four at 32 with the schedule begun anew."""
     workdir = tmp_path_factory.mktemp("runs") / "phased"
     values = run_values({"train.steps": 8, "train.max_seq_length": 16, "train.log_every": 1})

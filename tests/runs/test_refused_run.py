@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import pytest
 
 from bert_jax import cli
@@ -11,7 +10,7 @@ from bert_jax.model import BertConfig
 from bert_jax.runs import pretraining as runs
 from bert_jax.runs.identity import keep_config
 from bert_jax.runs.models import write_description
-from bert_jax.training.sharding import make_mesh
+from bert_jax.runs.pretraining_config import PretrainConfig
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def start(run_values, tmp_path):
 
     def run(changes=None):
         values = run_values(changes)
-        config = cli.build(runs.PretrainConfig, values, "config")
+        config = cli.build(PretrainConfig, values, "config")
         return runs.run(config, values, tmp_path / "run", "the command")
 
     return run
@@ -37,7 +36,7 @@ def start(run_values, tmp_path):
         ({"model.vocab_size": 20}, r"vocab_size=20 is smaller than the tokenizer's \d\d;"),
         ({"train.max_seq_length": 64}, r"max_seq_length=64 is more than .*embeddings=32"),
         ({"train.steps": 0}, r"config\.train\.steps=0"),
-        ({"train.log_every": 0}, r"config\.train: log=0 must be at least 1"),
+        ({"train.log_every": 0}, r"config\.train: log_every=0 must be at least 1"),
         ({"optimizer.name": "adan"}, r"config\.optimizer: name='adan' must be one of bert_adamw"),
         ({"masking.evaluation_rate": 1.5}, r"config\.masking: rate=1.5 must be between 0 and 1"),
         ({"masking.rate": 0.0}, "rate=0.0 must be between 0 and 1"),
@@ -130,11 +129,11 @@ def test_one_document_is_too_few_for_next_sentence_prediction(start, one_documen
     assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
 
 
-def test_one_document_is_enough_without_it(start, one_document, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "make_mesh", lambda mesh: make_mesh(mesh, jax.devices()[:1]))
+def test_one_document_is_enough_without_it(start, one_document, tmp_path, with_devices):
     changes = {"data.path": str(one_document), "pairs.next_sentence": False}
     changes |= {"train.steps": 4, "model.num_hidden_layers": 1}
-    assert start(changes) == 0
+    with with_devices(1):
+        assert start(changes) == 0
     (line,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     values = json.loads(line)
     assert "nsp_loss" not in values and values["loss"] == values["mlm_loss"]

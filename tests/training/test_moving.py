@@ -95,8 +95,8 @@ def test_the_optimizer_scales_the_whole_step_of_a_parameter_decay_and_all():
     config = OptimizerConfig("adamw", 1e-3, 0, "constant", 0.0, 0.9, 0.999, 1e-8, 0.1, (), 1.0)
 
     def first_step(*multiple):
-        optimizer = make_optimizer(config, lambda step: 1e-3, *multiple)
-        return flatten(optimizer.update(gradient, optimizer.init(params), params)[0])
+        optimizer = make_optimizer(config, *multiple)
+        return flatten(optimizer.update(gradient, optimizer.init(params), params, rate=1e-3)[0])
 
     plain, scaled = first_step(), first_step(Moving("all", 0.5, LAYERS).rate)
     for name, rate in zip(names, (0.5**4, 0.5, 1.0), strict=True):

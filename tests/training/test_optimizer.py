@@ -31,8 +31,8 @@ def config(**changes):
 
 def first_update(settings, params, gradient):
     """What the first step adds to the parameters at a learning rate of 1."""
-    optimizer = make_optimizer(settings, lambda step: 1.0)
-    updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+    optimizer = make_optimizer(settings)
+    updates, _ = optimizer.update(gradient, optimizer.init(params), params, rate=1.0)
     return updates
 
 

@@ -52,10 +52,16 @@ def make_state(params, optimizer, seed=1, moves=lambda path: True):
     return TrainState(jnp.zeros((), jnp.int32), params, moments, jax.random.key(seed))
 
 
+def jitted(objective, optimizer, donate_argnums=(), **options):
+    """The compiled step of an optimizer that has a rate of its own."""
+    step = make_train_step(objective, optimizer, **options)
+    return jax.jit(lambda state, batch: step(state, batch, 1.0), donate_argnums=donate_argnums)
+
+
 @pytest.fixture(scope="module")
 def descend():
     """A step of gradient descent at rate 1: the parameters less the gradient."""
-    return jax.jit(make_train_step(OBJECTIVE, optax.sgd(1.0)))
+    return jitted(OBJECTIVE, optax.sgd(1.0))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +76,7 @@ def assert_close(one, other, tolerance):
 
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(params, batch, whole_step):
     optimizer = optax.sgd(1.0)
-    step = jax.jit(make_train_step(OBJECTIVE, optimizer, accumulation=4))
+    step = jitted(OBJECTIVE, optimizer, accumulation=4)
     state, metrics = step(make_state(params, optimizer), batch)
     assert_close(state.params, whole_step[0].params, 1e-6)
     for name, ratio in metrics.items():
@@ -134,7 +140,7 @@ def line():
     )
     optimizer = optax.adam(0.1)
     state = make_state({"w": jnp.arange(1.0, 4.0), "unused": jnp.ones(2)}, optimizer)
-    step = jax.jit(make_train_step(objective, optimizer))
+    step = jitted(objective, optimizer)
     return step, step(state, jnp.ones((4, 3)))[0]
 
 
@@ -160,7 +166,7 @@ def test_a_good_step_after_a_skipped_one_goes_on_as_if_nothing_had_been(line):
 
 def test_one_batch_is_learnt_by_heart(params, batch):
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
-    step = jax.jit(make_train_step(OBJECTIVE, optimizer), donate_argnums=0)
+    step = jitted(OBJECTIVE, optimizer, donate_argnums=0)
     state = make_state(jax.tree.map(jnp.copy, params), optimizer)
     first = state.params["next_sentence"]["dense"]["kernel"]
     losses = {"mlm_loss": [], "nsp_loss": []}
@@ -182,10 +188,10 @@ def head_step(params, batch):
     """Two steps of Adam and one of descent that move the head alone."""
     optimizer = optax.adam(1e-2)
     state = make_state(params, optimizer, moves=in_the_head)
-    step = jax.jit(make_train_step(OBJECTIVE, optimizer, moves=in_the_head))
+    step = jitted(OBJECTIVE, optimizer, moves=in_the_head)
     for _ in range(2):
         state, _ = step(state, batch)
-    descend = jax.jit(make_train_step(OBJECTIVE, optax.sgd(1.0), moves=in_the_head))
+    descend = jitted(OBJECTIVE, optax.sgd(1.0), moves=in_the_head)
     return state, descend(make_state(params, optax.sgd(1.0), moves=in_the_head), batch)
 
 
@@ -218,7 +224,7 @@ def test_what_moves_has_the_gradient_it_has_when_all_moves(params, head_step, wh
 def test_what_is_frozen_has_no_backward_pass(params, batch):
     def operations(moves):
         state = make_state(params, optax.sgd(1.0), moves=moves)
-        step = jax.jit(make_train_step(OBJECTIVE, optax.sgd(1.0), moves=moves))
+        step = jitted(OBJECTIVE, optax.sgd(1.0), moves=moves)
         return step.lower(state, batch).cost_analysis()["flops"]
 
     assert operations(in_the_head) < 0.5 * operations(lambda path: True)
@@ -239,6 +245,9 @@ def on(pretraining, mesh):
     return dataclasses.replace(pretraining, sharding=Sharding(mesh, pretraining.sharding.rules))
 
 
+RATE = 1e-3
+
+
 def take_steps(pretraining, start):
     """Examples of the first batch, state and metrics after two steps, and the shardings."""
     phase = pretraining.plan.phases[0]
@@ -249,7 +258,7 @@ def take_steps(pretraining, start):
     seen = jax.device_get(examples(stage.batch(0), jax.random.key(5)))
     metrics = []
     for step in range(2):
-        state, values = stage.train_step(state, stage.batch(step))
+        state, values = stage.train_step(state, stage.batch(step), np.float32(RATE))
         metrics.append(jax.device_get(values))
     return seen, state, metrics, shardings
 

@@ -1,0 +1,48 @@
+"""What a pretraining run is told to do, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bert_jax.data.pairs import PairSampling
+from bert_jax.runs.assembly import MaskingConfig
+from bert_jax.runs.run_config import RunConfig, TrainingConfig
+from bert_jax.training.optimizer import OptimizerConfig
+from bert_jax.training.phases import PhaseConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the text comes from."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class TrainConfig(TrainingConfig):
+    """Length and shape of training, and how often it looks up."""
+
+    steps: int
+    max_seq_length: int
+    max_predictions: int
+    eval_every: int
+    eval_sequences: int
+    samples: int
+    keep_checkpoints: int
+
+    least: ClassVar[Mapping[str, int]] = {**TrainingConfig.least, "eval_every": 1}
+
+
+@dataclass(frozen=True)
+class PretrainConfig(RunConfig):
+    """`configs/pretrain.py` as plain values; it says what each of them means."""
+
+    profile: str
+    data: DataConfig
+    prepare: dict[str, Any]
+    model: dict[str, Any]
+    pairs: PairSampling
+    masking: MaskingConfig
+    optimizer: OptimizerConfig
+    train: TrainConfig
+    phases: dict[str, PhaseConfig]

@@ -1,0 +1,73 @@
+"""What every run is told to do, whatever it trains, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bert_jax import cli
+from bert_jax.model import Execution
+from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Shape of a batch, and how often the loop looks up.
+
+    Raises:
+        ValueError: a value is below its least, or a batch cannot be cut into its parts.
+    """
+
+    batch_size: int
+    gradient_accumulation: int
+    log_every: int
+    checkpoint_every: int
+    skipped_steps_limit: int
+    watchdog_seconds: float
+
+    least: ClassVar[Mapping[str, int]] = {
+        "batch_size": 1,
+        "gradient_accumulation": 1,
+        "log_every": 1,
+        "checkpoint_every": 1,
+        "skipped_steps_limit": 1,
+    }
+
+    def __post_init__(self) -> None:
+        for name, value in self.least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {value}")
+        if self.batch_size % self.gradient_accumulation:
+            raise ValueError(
+                f"batch_size={self.batch_size} is not a multiple of "
+                f"gradient_accumulation={self.gradient_accumulation}"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where a run begins, and how and on which devices it is computed."""
+
+    seed: int
+    init_from: str | None
+    compute_dtype: str
+    scan_layers: bool
+    rematerialize: str
+    mesh: MeshConfig
+    rules: dict[str, tuple[str, ...]]
+
+    def execution(self) -> Execution:
+        """Gather how the model is computed.
+
+        Raises:
+            ConfigError: a value is not one of those known.
+        """
+        names = ("compute_dtype", "scan_layers", "rematerialize")
+        return cli.build(Execution, {name: getattr(self, name) for name in names}, "config")
+
+    def sharding(self) -> Sharding:
+        """Lay the mesh over the devices that are there.
+
+        Raises:
+            ConfigError: it does not fit them, or a rule does not fit it.
+        """
+        return Sharding(make_mesh(self.mesh), self.rules)

@@ -1,0 +1,77 @@
+"""Training in a run's folder: the loop, what it writes there, and how it ends."""
+
+from collections.abc import Sequence
+
+import jax
+import optax
+
+from bert_jax.runs.folder import RunFolder
+from bert_jax.training.checkpoints import Checkpoints
+from bert_jax.training.loop import Intervals, Loop, Stage, Window
+from bert_jax.training.progress import Progress
+from bert_jax.training.records import Records
+from bert_jax.training.schedules import tabulated
+from bert_jax.training.signals import Stopped, StopRequest
+from bert_jax.training.state import TrainState
+from bert_jax.training.throughput import peak_flops
+from bert_jax.training.watchdog import Watchdog
+
+
+def train(
+    folder: RunFolder,
+    stages: Sequence[Stage],
+    state: TrainState,
+    window: Window,
+    *,
+    rate: optax.Schedule,
+    intervals: Intervals,
+    checkpoints: Checkpoints,
+    records: Records,
+    watchdog_seconds: float,
+    stop: StopRequest,
+    loss_terms: Sequence[str],
+    shown: Sequence[str] = (),
+) -> None:
+    """Train from a state to the last step, keeping records and the report.
+
+    Args:
+        folder: the run's.
+        stages: the phases left, in order.
+        state: where training stands; it is donated.
+        window: metrics summed since the last line.
+        rate: learning rate at a step.
+        intervals: how often to log, evaluate and save.
+        checkpoints: where states go.
+        records: where metrics go, cut to where training stands; closed at the end.
+        watchdog_seconds: with nothing finished for so long the process leaves; 0: never.
+        stop: whether the user asked to stop.
+        loss_terms: the metrics whose sum is the loss.
+        shown: metrics of the run's own to be shown beside those of any run.
+
+    Raises:
+        Stopped: a signal came; the state is saved, and the folder says so.
+        NumericsError: too many steps in a row were not finite.
+    """
+    progress = Progress(int(state.step), stages[-1].end, shown)
+    peak = peak_flops(jax.devices()[0])
+    loop = Loop(
+        stages,
+        rates=tabulated(rate, stages[-1].end),
+        intervals=intervals,
+        checkpoints=checkpoints,
+        records=records,
+        progress=progress,
+        stop=stop,
+        watchdog=Watchdog(watchdog_seconds),
+        loss_terms=loss_terms,
+        peak_flops=peak * jax.device_count() if peak else None,
+    )
+    try:
+        loop.run(state, window)
+    except Stopped:
+        folder.set_status("stopped")
+        raise
+    finally:
+        progress.close()
+        records.close()
+        folder.write_report()
