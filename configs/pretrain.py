@@ -31,6 +31,7 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.profile = ProfileName(profile_name)  # what fields below come from; no flag changes it
     config.seed = 0  # of parameters, pairs, masks and dropout; batches depend on it and the step
     config.init_from = config_dict.placeholder(str)  # to begin with: run, Hugging Face, TF1
+    config.output_bias = "zeros"  # where the MLM's begins; "frequencies": at the log of each share
     config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products
     config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # fast to compile
     config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from bert_jax.data.batches import PretrainingRows, RowFormat
 from bert_jax.data.pairs import PairSampling
@@ -30,12 +31,14 @@ from bert_jax.training.loop import Evaluation, Stage
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.phases import Phase, Plan
 from bert_jax.training.sharding import Sharding
-from bert_jax.training.state import TrainState
+from bert_jax.training.state import TrainState, replaced
 from bert_jax.training.step import make_eval_step, make_train_step
 from bert_jax.training.throughput import flops_per_step
 
 # The held-out rows and their masks are the same whatever the run's seed, so runs can be compared.
 EVALUATION_SEED = 15_07_2019
+
+OUTPUT_BIASES = ("zeros", "frequencies")
 
 # What has to be the same in a model whose parameters are taken over.
 ARCHITECTURE = (
@@ -76,6 +79,7 @@ class Pretraining:
     plan: Plan
     sharding: Sharding
     seed: int
+    output_bias: str
     eval_sequences: int
     samples: int
 
@@ -222,7 +226,19 @@ class Pretraining:
     def _initialize(self) -> TrainState:
         init_key, key = jax.random.split(jax.random.key(self.seed))
         params = initialize(self.module, init_key)
+        if self.output_bias == "frequencies":
+            params = replaced(params, {"masked_language_model": {"bias": self._log_shares}})
         return TrainState(jnp.zeros((), jnp.int32), params, self.transformation.init(params), key)
+
+    @functools.cached_property
+    def _log_shares(self) -> NDArray[np.float32]:
+        """The log of each token's share of the text, as if each had been seen once more: [V].
+
+        With it for a bias the model begins at the loss of guessing by frequency, and need not
+        spend its first steps, and a direction of its embeddings, on that.
+        """
+        counts = self.corpus.splits["train"].token_counts(self.model.vocab_size) + 1
+        return np.log(counts / counts.sum()).astype(np.float32)
 
     def _evaluation(self, phase: Phase) -> Evaluation | None:
         split = self.corpus.splits.get("validation")

@@ -118,6 +118,7 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
         plan=plan_phases(settings.steps, first, config.phases, config.optimizer),
         sharding=config.sharding(),
         seed=config.seed,
+        output_bias=config.output_bias,
         eval_sequences=settings.eval_sequences,
         samples=settings.samples,
     )

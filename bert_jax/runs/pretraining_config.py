@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bert_jax.data.pairs import PairSampling
-from bert_jax.runs.assembly import MaskingConfig
+from bert_jax.runs.assembly import OUTPUT_BIASES, MaskingConfig
 from bert_jax.runs.run_config import RunConfig, TrainingConfig
 from bert_jax.training.optimizer import OptimizerConfig
 from bert_jax.training.phases import PhaseConfig
@@ -38,6 +38,7 @@ class PretrainConfig(RunConfig):
     """`configs/pretrain.py` as plain values; it says what each of them means."""
 
     profile: str
+    output_bias: str
     data: DataConfig
     prepare: dict[str, Any]
     model: dict[str, Any]
@@ -46,3 +47,9 @@ class PretrainConfig(RunConfig):
     optimizer: OptimizerConfig
     train: TrainConfig
     phases: dict[str, PhaseConfig]
+
+    def __post_init__(self) -> None:
+        if self.output_bias not in OUTPUT_BIASES:
+            raise ValueError(
+                f"output_bias={self.output_bias!r} must be one of {', '.join(OUTPUT_BIASES)}"
+            )
