@@ -38,6 +38,7 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
+        "slurm": ["submitit>=1.5,<2"],
         "test": [
             "beartype>=0.20,<1",
             "pyright>=1.1.400,<2",
@@ -45,6 +46,7 @@ setup(
             "pytest-xdist>=3.6,<4",
             "ruff>=0.15,<0.18",
             "scikit-learn>=1.5,<2",  # scores are checked against its own
+            "submitit>=1.5,<2",
         ],
     },
 )

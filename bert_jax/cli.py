@@ -6,7 +6,7 @@ import errno
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,7 +85,7 @@ def build(cls: type[T], values: Mapping[str, Any] | ConfigDict, where: str) -> T
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name in values:
         if name not in fields:
-            raise ConfigError(f"{where}.{name}: no such field{_nearest(name, fields, where)}")
+            raise ConfigError(f"{where}.{name}: no such field{nearest(name, fields, f'{where}.')}")
     arguments = {}
     for name, field in fields.items():
         if name in values:
@@ -96,6 +96,16 @@ def build(cls: type[T], values: Mapping[str, Any] | ConfigDict, where: str) -> T
         return cls(**arguments)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Say which of the known fields a misspelt one may have meant, "" where none is like it."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not close:
+        last = name.rpartition(".")[2]
+        close = [field for field in known if field.rpartition(".")[2] == last][:1]
+    return f"; the nearest is {prefix}{close[0]}" if close else ""
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -168,7 +178,7 @@ def _explain_config(argv: list[str]) -> None:
     for name in flags_given:
         if name.startswith("config.") and name.removeprefix("config.") not in fields:
             field = name.removeprefix("config.")
-            hint = _nearest(field, fields, "config")
+            hint = nearest(field, fields, "config.")
             raise ConfigError(f"--{name}: no such field in {file}{hint}")
 
 
@@ -178,14 +188,6 @@ def _flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix + name, value
         if isinstance(value, ConfigDict):
             yield from _flatten(value, f"{prefix}{name}.")
-
-
-def _nearest(name: str, known: Mapping[str, Any], where: str) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    if not close:
-        leaf = name.rsplit(".", 1)[-1]
-        close = [k for k in known if k.rsplit(".", 1)[-1] == leaf][:1]
-    return f"; the nearest is {where}.{close[0]}" if close else ""
 
 
 def _command(argv: list[str]) -> str:

@@ -48,6 +48,7 @@ MAY_USE = {
         "report",
         "__init__",
     },
+    "sweeps": {"errors", "whole", "cli", "report", "training"},
     "__init__": {"runs", "model", "data"},
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
@@ -65,6 +66,7 @@ NOT_IN = {
     "tasks": JAX | {"tensorflow"},
     "prediction": {"tensorflow", "flax", "ml_collections", "absl"},
     "runs": {"tensorflow", "flax", "ml_collections", "absl"},
+    "sweeps": JAX | {"tensorflow", "ml_collections", "absl"},
     "__init__": JAX | {"tensorflow"},
 }
 

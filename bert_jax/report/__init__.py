@@ -1,4 +1,4 @@
-"""A run folder as one page that a person wants to look at."""
+"""A folder, of a run or a sweep, as one page that a person wants to look at."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -8,20 +8,25 @@ from bert_jax.errors import DataError
 from bert_jax.report.finetuning.run import is_finetuning, read_finetuning_run, seeds_of
 from bert_jax.report.pretraining.page import render
 from bert_jax.report.run import read_run
+from bert_jax.report.sweep.folder import is_sweep
 from bert_jax.whole import whole_file
 
 __all__ = ["write_report"]
 
 
 def write_report(workdir: Path) -> Path:
-    """Write `workdir/report.html` from what the run has left there so far; return its path.
+    """Write `workdir/report.html` from what was left there so far; return its path.
 
-    The run may be going on, killed or finished, and any of its files may be missing. The page
+    A run may be going on, killed or finished, and any of its files may be missing. The page
     appears whole or not at all. With several seeds each of them gets its page too.
 
     Raises:
-        DataError: `workdir` is not the folder of a run.
+        DataError: `workdir` is the folder of neither a run nor a sweep.
     """
+    if is_sweep(Path(workdir)):
+        from bert_jax.report.sweep.page import write_page
+
+        return write_page(Path(workdir))
     html = _page(Path(workdir), datetime.now().astimezone())
     target = Path(workdir) / "report.html"
     with whole_file(target) as file:

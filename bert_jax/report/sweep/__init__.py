@@ -1,0 +1,1 @@
+"""Many runs on one page: what differs between them, and what that does."""

@@ -1,0 +1,1 @@
+"""Many runs that differ in a few fields: which, started how, and what came of them."""

@@ -1,0 +1,93 @@
+"""Start runs, some at once, until all have ended or the user asks to stop."""
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from bert_jax.errors import WorkdirInUse
+from bert_jax.sweeps.outcome import begin, note_outcome
+from bert_jax.sweeps.plan import PlannedRun
+from bert_jax.training.signals import StopRequest
+
+_BETWEEN_LOOKS = 0.5  # seconds
+_BETWEEN_TRIES = 30.0  # seconds, for a run that another process holds
+
+
+class Process(Protocol):
+    """A run that was started."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None as long as it runs."""
+        ...
+
+    def stop(self, number: int) -> None:
+        """Pass a signal on, so that it saves and leaves."""
+        ...
+
+
+class Launcher(Protocol):
+    """What starts runs somewhere; at most so many at once."""
+
+    at_once: int
+
+    def start(self, runs: Sequence[PlannedRun]) -> list[Process]:
+        """Start runs that there is room for."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def look(self, live: Sequence[PlannedRun]) -> None:
+        """See which runs go on; called every moment."""
+        ...
+
+    def ended(self, run: PlannedRun, code: int, error: str) -> None:
+        """See a run that has ended."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        ...
+
+
+def launch(
+    runs: Sequence[PlannedRun], launcher: Launcher, stop: StopRequest, watcher: Watcher
+) -> None:
+    """Start every run and wait for all; a run that fails does not end the others.
+
+    Once a stop is asked for nothing is started; what runs is told, and waited for. A run that
+    another process holds, perhaps one that outlived a sweep that was killed, is tried again
+    until that has ended.
+    """
+    waiting = [(0.0, run) for run in runs]  # not before then
+    live: dict[PlannedRun, Process] = {}
+    told = False
+    while waiting or live:
+        if stop.number is not None and not told:
+            waiting.clear()
+            for process in live.values():
+                process.stop(stop.number)
+            told = True
+        ready = [entry for entry in waiting if entry[0] <= time.monotonic()]
+        ready = ready[: launcher.at_once - len(live)]
+        if ready:
+            waiting = [entry for entry in waiting if entry not in ready]
+            starting = [run for _, run in ready]
+            for run in starting:
+                begin(run.folder)
+            live |= zip(starting, launcher.start(starting), strict=True)
+        for run, process in list(live.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del live[run]
+            error = note_outcome(run.folder, code)
+            if code == WorkdirInUse.exit_code and not told:
+                watcher.say(f"{run.name}: {error}; tried again every {_BETWEEN_TRIES:.0f} seconds")
+                waiting.append((time.monotonic() + _BETWEEN_TRIES, run))
+            else:
+                watcher.ended(run, code, error)
+        watcher.look(list(live))
+        if waiting or live:
+            time.sleep(_BETWEEN_LOOKS)
