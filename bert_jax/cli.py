@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import errno
 import sys
 import types
 import typing
@@ -14,11 +13,10 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
+from bert_jax.disk import refusal
 from bert_jax.errors import BertJaxError, ConfigError, DiskError
 
 T = TypeVar("T")
-
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +63,10 @@ def run(
     except BertJaxError as error:
         _leave(str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        reason = refusal(error)
+        if reason is None:
             raise
-        _leave(f"{error.filename or 'writing'}: {error.strerror}", DiskError.exit_code)
+        _leave(f"{error.filename or 'writing'}: {reason}", DiskError.exit_code)
 
 
 def build(cls: type[T], values: Mapping[str, Any] | ConfigDict, where: str) -> T:
@@ -124,6 +123,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: got {value!r}, wants a list")
         return tuple(_convert(options[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
+        if not isinstance(value, Mapping | ConfigDict):
+            raise ConfigError(f"{where}: got {value!r}, wants a group of fields")
         return {k: _convert(options[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is Any:
         return value
@@ -199,5 +200,7 @@ def _command(argv: list[str]) -> str:
 
 
 def _leave(message: str, code: int) -> typing.NoReturn:
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    # One line and nothing but text, whatever names of files or columns from the data are in it.
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    print(f"error: {text}", file=sys.stderr, flush=True)
     sys.exit(code)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bert_jax.disk import sync
+
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
@@ -26,13 +28,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder that takes its name at the end; nothing is left on failure.
+    """Yield a folder that takes its name once it is durable; nothing is left on failure.
 
     Raises:
         OSError: the file system refuses, or there is something in its place.
@@ -41,9 +44,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
+        for written in partial.rglob("*"):
+            sync(written)
         if path.is_dir():
             path.rmdir()  # an empty one that the user made; anything else raises
         partial.rename(path)
+        sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

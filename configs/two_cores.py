@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
     config.optimizer.beta2 = 0.98
     config.optimizer.warmup_steps = 200
 
-    config.train.steps = 2_000
+    config.train.steps = 1_400
     config.train.batch_size = 128
     config.train.max_seq_length = 32
     config.train.max_predictions = 5
@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
     config.train.checkpoint_every = 100
 
     config.phases.long = ConfigDict()  # the last steps, of as many tokens each
-    config.phases.long.steps = 1_100
+    config.phases.long.steps = 800
     config.phases.long.batch_size = 32
     config.phases.long.max_seq_length = 128
     config.phases.long.max_predictions = 20

@@ -85,6 +85,7 @@ def test_an_optional_field_takes_its_type_too():
         ({"inner": {"size": 1, "rate": True}}, r"^config\.inner\.rate: got True, wants float$"),
         ({"words": "ab"}, r"^config\.words: got 'ab', wants a list$"),
         ({"words": ["a", 1]}, r"^config\.words\[1\]: got 1, wants str$"),
+        ({"table": 3}, r"^config\.table: got 3, wants a group of fields$"),
         ({"table": {"first": {"sizes": 1}}}, r"^config\.table\.first\.sizes: no such field"),
     ],
 )
@@ -96,3 +97,10 @@ def test_what_does_not_fit_is_named(change, message):
 def test_a_missing_field_is_named():
     with pytest.raises(ConfigError, match=r"^config\.name: missing"):
         cli.build(Outer, {k: v for k, v in GOOD.items() if k != "name"}, "config")
+
+
+def test_an_error_is_one_line_of_text_whatever_is_in_it(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli._leave("column 'a\nb\x1b[2Jé中'", 3)
+    assert left.value.code == 3
+    assert capsys.readouterr().err == "error: column 'a\\nb\\x1b[2Jé中'\n"

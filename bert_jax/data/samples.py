@@ -19,12 +19,22 @@ class Sample:
     positions: tuple[int, ...]
 
 
-def choose_samples(split: Split, tokenizer: Tokenizer, count: int, seed: int) -> list[Sample]:
-    """Choose sentences from a split's first shard, each with up to two whole words hidden."""
+def choose_samples(
+    split: Split, tokenizer: Tokenizer, count: int, seed: int, positions: int = LONGEST + 2
+) -> list[Sample]:
+    """Choose sentences from a split's first shard, each with up to two whole words hidden.
+
+    Args:
+        split: held out.
+        tokenizer: the split's.
+        count: how many at most.
+        seed: chooses them.
+        positions: tokens that the model can take, [CLS] and [SEP] included.
+    """
     shard = split.shards[0]
     starts = shard.sentence_offsets.astype(np.int64)
     lengths = np.diff(starts)
-    suitable = np.flatnonzero((lengths >= SHORTEST) & (lengths <= LONGEST))
+    suitable = np.flatnonzero((lengths >= SHORTEST) & (lengths <= min(LONGEST, positions - 2)))
     rng = np.random.default_rng([seed, len(lengths)])
     samples = []
     for sentence in rng.permutation(suitable)[: 20 * count]:

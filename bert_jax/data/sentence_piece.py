@@ -14,6 +14,7 @@ from absl import logging
 from bert_jax.data.sentence_piece_json import find_obstacle, make_engine, parse_model
 from bert_jax.data.tokenizer_json import write_tokenizer
 from bert_jax.errors import ConfigError, DataError
+from bert_jax.whole import whole_file
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Models trained elsewhere (ALBERT's, T5's) name two of them in this way.
@@ -105,7 +106,8 @@ class SentencePiece:
     def save(self, directory: Path) -> None:
         """Write tokenizer.model and, for `transformers`, tokenizer.json and its settings."""
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "tokenizer.model").write_bytes(self._model)
+        with whole_file(directory / "tokenizer.model") as file:
+            file.write(self._model)
         spec = parse_model(self._model)
         obstacle = find_obstacle(spec)
         if obstacle:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from bert_jax.data.shards import FORMAT_VERSION, MANIFEST, TIMING, file_sha256
+from bert_jax.data.shards import FORMAT_VERSION, MANIFEST, TIMING, TOKENIZER
+from bert_jax.disk import refusal, sync
 from bert_jax.errors import DataError, DiskError, WorkdirInUse
+from bert_jax.seals import file_sha256, seal
 from bert_jax.whole import write_json
-
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 class ShardWriter:
@@ -181,11 +181,11 @@ def staged(output: Path) -> Iterator[Path]:
             if output.is_dir():
                 output.rmdir()  # an empty folder that the user made; anything else raises
             partial.rename(output)
-            _sync(output.parent)
+            sync(output.parent)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise DataError(f"{output}: files appeared there meanwhile; nothing kept") from None
-            if error.errno in _DISK_ERRORS or isinstance(error, PermissionError):
+            if refusal(error) or isinstance(error, PermissionError):
                 raise _explain(error, output) from None
             raise
         finally:
@@ -206,33 +206,28 @@ def write_manifest(
     source: dict[str, Any],
     splits: dict[str, Any],
 ) -> None:
-    """Write the manifest over all files that are in the folder by now, and bring it to disk."""
+    """Write the manifest over all files that are in the folder by now; bring all of it to disk."""
     files = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if path.is_file() and name not in (MANIFEST, TIMING):
-            _sync(path)
+            sync(path)
             files[name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
     manifest = {
         "format_version": FORMAT_VERSION,
+        "sealed": True,
         "tokenizer": tokenizer,
         "source": source,
         "splits": splits,
         "files": files,
     }
     write_json(directory / MANIFEST, manifest)
-    _sync(directory / MANIFEST)
+    seal(directory / MANIFEST)
+    for folder in (directory / TOKENIZER, directory):
+        sync(folder)
 
 
 def source_digest(entries: list[tuple[str, int]]) -> str:
     """Return a short digest of input files: their names and sizes."""
     text = "\n".join(f"{name}\t{size}" for name, size in entries)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

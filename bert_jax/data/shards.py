@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bert_jax.errors import DataError
+from bert_jax.seals import file_sha256, is_intact, seal_of
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -17,14 +18,18 @@ STATISTICS = "statistics.json"
 TIMING = "timing.json"  # not in the manifest: the rest is the same bytes on every machine
 TOKENIZER = "tokenizer"
 ARRAYS = ("tokens", "sentences", "documents")
+# What looking into a manifest can raise that is not what it should be, in names of files too.
+_OF_DAMAGE = (AttributeError, TypeError, ValueError, OverflowError, OSError, RuntimeError)
 
 
 class Shard:
     """One part of a split, mapped into memory when it is first used."""
 
-    def __init__(self, directory: Path, name: str):
+    def __init__(self, directory: Path, name: str, lengths: dict[str, int]):
+        """Name a shard; `lengths` are the elements of each of its arrays."""
         self.name = name
         self._directory = directory
+        self._lengths = lengths
 
     @functools.cached_property
     def tokens(self) -> np.ndarray:
@@ -44,9 +49,16 @@ class Shard:
     def _map(self, what: str) -> np.ndarray:
         path = self._directory / f"{self.name}.{what}.npy"
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, OverflowError, EOFError) as error:
             raise DataError(f"{path}: cannot be read ({error}); prepare the corpus again") from None
+        length = self._lengths[what]
+        if array.dtype.kind != "u" or array.shape != (length,):
+            raise DataError(
+                f"{path}: holds {array.dtype}{list(array.shape)}, the manifest says {length} "
+                "unsigned numbers; prepare the corpus again"
+            )
+        return array
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,13 @@ class Split:
     most_frequent_token: int
     most_frequent_token_share: float
     shards: tuple[Shard, ...]
+
+    def token_counts(self, vocab_size: int) -> np.ndarray:
+        """Count how often each token stands in the text: int64 [vocab_size]."""
+        counts = np.zeros(vocab_size, np.int64)
+        for shard in self.shards:
+            counts += np.bincount(shard.tokens, minlength=vocab_size)
+        return counts
 
 
 @dataclass(frozen=True)
@@ -114,7 +133,7 @@ def open_corpus(directory: str | Path, verify: bool = True) -> Corpus:
                 for what in ARRAYS:
                     if f"{shard.name}.{what}.npy" not in manifest["files"]:
                         raise DataError(f"{path}: shard {shard.name} has no {what} among its files")
-    except (AttributeError, KeyError, TypeError) as error:
+    except (*_OF_DAMAGE, LookupError) as error:
         raise DataError(f"{path}: damaged ({error!r}); prepare the corpus again") from None
     from bert_jax.data.tokenizers import load_tokenizer
 
@@ -123,6 +142,9 @@ def open_corpus(directory: str | Path, verify: bool = True) -> Corpus:
             f"{directory}: prepared with another tokenizer than the one in its folder "
             f"{TOKENIZER}/; put the right one back or prepare the corpus again"
         )
+    # Last, so that what is wrong is named where it can be. The first corpora had no seal.
+    if ("sealed" in manifest or seal_of(path).exists()) and not is_intact(path):
+        raise DataError(f"{path}: its sha256 differs: damaged; prepare the corpus again")
     _, statistics = _read_json(directory / STATISTICS)
     if (directory / TIMING).is_file():
         statistics["timing"] = _read_json(directory / TIMING)[1]
@@ -136,17 +158,11 @@ def open_corpus(directory: str | Path, verify: bool = True) -> Corpus:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read_json(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         raw = path.read_bytes()
         value = json.loads(raw)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: unreadable ({error}); prepare the corpus again") from None
     if not isinstance(value, dict):
         raise DataError(f"{path}: not a JSON object; prepare the corpus again")
@@ -173,11 +189,20 @@ def _check_file(directory: Path, name: str, entry: dict[str, Any], verify: bool)
 def _make_split(directory: Path, name: str, entry: dict[str, Any]) -> Split:
     return Split(
         name=name,
-        documents=entry["documents"],
-        sentences=entry["sentences"],
-        tokens=entry["tokens"],
-        unigram_entropy=entry["unigram_entropy"],
-        most_frequent_token=entry["most_frequent_token"],
-        most_frequent_token_share=entry["most_frequent_token_share"],
-        shards=tuple(Shard(directory, shard["name"]) for shard in entry["shards"]),
+        documents=int(entry["documents"]),
+        sentences=int(entry["sentences"]),
+        tokens=int(entry["tokens"]),
+        unigram_entropy=float(entry["unigram_entropy"]),
+        most_frequent_token=int(entry["most_frequent_token"]),
+        most_frequent_token_share=float(entry["most_frequent_token_share"]),
+        shards=tuple(_make_shard(directory, shard) for shard in entry["shards"]),
     )
+
+
+def _make_shard(directory: Path, entry: dict[str, Any]) -> Shard:
+    lengths = {
+        "tokens": int(entry["tokens"]),
+        "sentences": int(entry["sentences"]) + 1,  # offsets: where each begins, and the end
+        "documents": int(entry["documents"]) + 1,
+    }
+    return Shard(directory, entry["name"], lengths)

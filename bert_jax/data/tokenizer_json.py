@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bert_jax.errors import DataError
+from bert_jax.whole import write_text
 
 # The fields of tokenizer_config.json that name [PAD], [UNK], [CLS], [SEP] and [MASK].
 SPECIAL_NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
@@ -84,7 +85,7 @@ def write_tokenizer(
     """
     if engine is not None:
         _add_specials(engine, specials)
-        (directory / "tokenizer.json").write_bytes(engine.to_str(pretty=True).encode() + b"\n")
+        write_text(directory / "tokenizer.json", engine.to_str(pretty=True) + "\n")
     config = {
         "tokenizer_class": class_name,
         **rules,
@@ -92,8 +93,7 @@ def write_tokenizer(
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         **dict(zip(SPECIAL_NAMES, specials, strict=True)),
     }
-    text = json.dumps(config, indent=2) + "\n"
-    (directory / "tokenizer_config.json").write_bytes(text.encode())
+    write_text(directory / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
 
 
 def _add_specials(engine, specials: Sequence[str]) -> None:

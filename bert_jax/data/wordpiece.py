@@ -12,6 +12,7 @@ import numpy as np
 
 from bert_jax.data.tokenizer_json import write_tokenizer
 from bert_jax.errors import DataError
+from bert_jax.whole import write_text
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_WORD_CHARACTERS = 100
@@ -188,8 +189,7 @@ class WordPiece:
     def save(self, directory: Path) -> None:
         """Write vocab.txt, tokenizer.json and tokenizer_config.json, for `transformers` too."""
         directory.mkdir(parents=True, exist_ok=True)
-        text = "".join(token + "\n" for token in self._tokens)
-        (directory / "vocab.txt").write_bytes(text.encode())
+        write_text(directory / "vocab.txt", "".join(token + "\n" for token in self._tokens))
         engine = self._make_engine()  # a fresh one: with its specials it matches them in text
         write_tokenizer(directory, engine, SPECIAL_TOKENS, "BertTokenizer", self._settings())
 

@@ -257,7 +257,8 @@ class Pretraining:
             batch_size=phase.batch_size,
             batch_multiple=self.sharding.batch_devices,
         )
-        samples = choose_samples(split, self.tokenizer, self.samples, EVALUATION_SEED)
+        positions = self.model.max_position_embeddings
+        samples = choose_samples(split, self.tokenizer, self.samples, EVALUATION_SEED, positions)
         steps = self.plan.phases[-1].end
         hint = PlateauHint(
             context_free_loss(

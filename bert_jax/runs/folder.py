@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from bert_jax.errors import BertJaxError
+from bert_jax.errors import BertJaxError, DataError
 from bert_jax.report import write_report
 from bert_jax.runs.identity import keep_config
 from bert_jax.runs.models import CHECKPOINTS
@@ -35,13 +35,26 @@ class RunFolder:
         Raises:
             ConfigError: it is that of another run.
         """
-        if not self.run.exists():  # refused before it began: that config binds nobody
+        begun = self.run.exists() or self.checkpoints.exists()
+        if not begun:  # refused before it began: that config binds nobody
             self.config.unlink(missing_ok=True)
         keep_config(self.config, config)
 
     def read(self) -> dict[str, Any]:
-        """Return what run.json says, or nothing where the run has not begun."""
-        return json.loads(self.run.read_text()) if self.run.exists() else {}
+        """Return what run.json says, or nothing where the run has not begun.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        try:
+            return dict(json.loads(self.run.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise DataError(
+                f"{self.run}: unreadable ({error}); remove it, and the same command goes on from "
+                "the last checkpoint"
+            ) from error
 
     def begin(self, command: str, mesh: jax.sharding.Mesh, **facts: Any) -> None:
         """Write down what runs, on what, and that it does."""

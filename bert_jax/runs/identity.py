@@ -33,7 +33,7 @@ def keep_config(path: Path, config: Mapping[str, Any]) -> None:
     if path.exists():
         try:
             before = dict(_flatten(json.loads(path.read_text(encoding="utf-8"))))
-        except ValueError as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise ConfigError(f"{path}: unreadable ({error})") from error
         now = dict(_flatten(json.loads(json.dumps(config))))
         differences = [

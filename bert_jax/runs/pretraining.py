@@ -95,7 +95,7 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
     """Put model, data and mesh together."""
     tokenizer = load_tokenizer(corpus.tokenizer_path)
     model = dict(config.model)
-    model["vocab_size"] = model["vocab_size"] or tokenizer.vocab_size
+    model["vocab_size"] = model.get("vocab_size") or tokenizer.vocab_size
     settings = config.train
     first = Phase(
         name="first",

@@ -30,7 +30,11 @@ class TrainConfig(TrainingConfig):
     samples: int
     keep_checkpoints: int
 
-    least: ClassVar[Mapping[str, int]] = {**TrainingConfig.least, "eval_every": 1}
+    least: ClassVar[Mapping[str, int]] = {
+        **TrainingConfig.least,
+        "eval_every": 1,
+        "keep_checkpoints": 1,
+    }
 
 
 @dataclass(frozen=True)

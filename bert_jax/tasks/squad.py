@@ -76,6 +76,8 @@ def _read_json(path: Path) -> Any:
             f"{path}:{error.lineno}: is not JSON ({error.msg}, column {error.colno}); wants a file "
             "in the form of SQuAD"
         ) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{path}: not JSON that can be read ({error})") from None
     except RecursionError:
         raise DataError(f"{path}: is not in the form of SQuAD (nested too deep)") from None
 

@@ -159,6 +159,8 @@ def _read_json(path: Path, report: ReadReport) -> Iterator[Row]:
     except json.JSONDecodeError as error:
         hint = "; set format=jsonl for an object a line" if error.msg == "Extra data" else ""
         raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}){hint}") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{path}: not JSON that can be read ({error})") from None
     if isinstance(document, list):
         document = dict(enumerate(document))
     if not isinstance(document, dict):

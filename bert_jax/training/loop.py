@@ -167,7 +167,8 @@ class Loop:
                 with self.watchdog.asleep():
                     self._evaluate(stage.evaluation, done, state.params)
             enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
-            if saving or enough:
+            stopping = stopping or self.stop.number is not None  # while it was evaluated
+            if saving or enough or stopping:
                 self.records.sync()
                 self.checkpoints.save(state, asdict(window))
                 self.watchdog.alive()

@@ -128,12 +128,17 @@ def _scale_by_rate(multiple: Callable[[str], float]) -> optax.GradientTransforma
     """Multiply by the rate given with each update, downhill, and by each parameter's own factor."""
 
     def update(
-        updates: Any, state: Any, params: Any = None, *, rate: jax.typing.ArrayLike, **_: Any
-    ) -> tuple[Any, Any]:
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        **given: Any,
+    ) -> tuple[optax.Updates, optax.OptState]:
         del params
-        return jax.tree_util.tree_map_with_path(
-            lambda path, update: -rate * multiple(path_of(path)) * update, updates
-        ), state
+
+        def scaled(path: tuple[Any, ...], update: jax.Array) -> jax.Array:
+            return -given["rate"] * multiple(path_of(path)) * update
+
+        return jax.tree_util.tree_map_with_path(scaled, updates), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 

@@ -113,3 +113,10 @@ def test_sentencepiece_marks_where_words_begin_and_ideographs_need_no_mark():
         p for seed in range(60) for p in choose_samples(split, tokenizer, 1, seed)[0].positions
     }
     assert hidden == {3, 4, 5, 7, 10}
+
+
+def test_no_sample_is_longer_than_the_model_has_positions():
+    split = split_of(*many_sentences())
+    lengths = [len(s.input_ids) for s in choose_samples(split, TOKENIZER, 20, 0)]
+    short = [len(s.input_ids) for s in choose_samples(split, TOKENIZER, 20, 0, min(lengths))]
+    assert max(lengths) > min(lengths) and short and set(short) == {min(lengths)}

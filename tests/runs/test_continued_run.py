@@ -145,8 +145,8 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     assert start(tmp_path) == 128 + number
     monkeypatch.undo()
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "stopped"
-    # The signal came after step 12 was done and was seen after the one that followed.
-    assert Checkpoints(tmp_path / "checkpoints", keep=2).steps() == [10, 13]
+    # The signal came while step 12 was written down: no step is begun after it.
+    assert Checkpoints(tmp_path / "checkpoints", keep=2).steps() == [10, 12]
     assert start(tmp_path) == 0
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "finished"
     assert outcome(tmp_path, assembled) == straight

@@ -37,6 +37,7 @@ def start(run_values, tmp_path):
         ({"train.max_seq_length": 64}, r"max_seq_length=64 is more than .*embeddings=32"),
         ({"train.steps": 0}, r"config\.train\.steps=0"),
         ({"train.log_every": 0}, r"config\.train: log_every=0 must be at least 1"),
+        ({"train.keep_checkpoints": 0}, r"config\.train: keep_checkpoints=0 must be at least 1"),
         ({"optimizer.name": "adan"}, r"config\.optimizer: name='adan' must be one of bert_adamw"),
         ({"masking.evaluation_rate": 1.5}, r"config\.masking: rate=1.5 must be between 0 and 1"),
         ({"masking.rate": 0.0}, "rate=0.0 must be between 0 and 1"),
@@ -50,6 +51,22 @@ def test_an_unusable_value_is_a_config_error(start, changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         start(changes)
     assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "7"])
+def test_a_damaged_account_of_a_run_is_an_error_that_says_what_to_do(start, tmp_path, text):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(text)
+    with pytest.raises(DataError, match=r"run\.json: unreadable .*; remove it, and the same"):
+        start({})
+
+
+def test_without_that_account_the_config_of_a_run_with_checkpoints_still_binds(start, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="vocab_size=20"):
+        start({"model.vocab_size": 20})
+    with pytest.raises(ConfigError, match="holds a run with another config"):
+        start({"model.vocab_size": 21})
 
 
 def test_a_refused_config_does_not_bind_the_folder(start):

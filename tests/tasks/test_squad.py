@@ -72,6 +72,7 @@ def test_lone_surrogates_do_not_move_what_follows(tmp_path):
 @pytest.mark.parametrize(
     "value, message",
     [
+        ('{"data": ' + "1" * 5_000 + "}", r"dev\.json: not JSON that can be read"),
         ('{"data": [\n}', r"dev\.json:2: is not JSON \(.*column 1\)"),
         ([], r"dev\.json: got a list, wants an object with 'data'"),
         ({"version": "1.1"}, r"dev\.json: no field 'data'; its fields are version"),

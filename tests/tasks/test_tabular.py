@@ -132,6 +132,7 @@ def test_json_lines_and_documents(tmp_path):
         ("a.jsonl", "[1]\n", r"a\.jsonl:1: wants an object, got a list"),
         ("a.json", '{"a": 1}\n{"a": 1}\n', r"a\.json:2: not JSON .*set format=jsonl"),
         ("a.json", '[{"a": 1},\n 3 4]', r"a\.json:2: not JSON"),
+        ("a.json", "[" + "1" * 5_000 + "]", r"a\.json: not JSON that can be read"),
         ("a.json", "[" * 100_000, r"a\.json: nested too deeply|not JSON"),
         ("a.json", "3", r"a\.json: wants a list of objects, got a int"),
         ("a.json", "[3]", r"a\.json\[0\]: wants an object"),
