@@ -1,4 +1,4 @@
-"""BERT-mini on a corpus of your own, in about half an hour on two cores.
+"""BERT-mini on a corpus of your own, on two cores.
 
     python -m bert_jax.pretrain --config=configs/two_cores.py \
         --config.data.path=TEXT --workdir=runs/mini
@@ -7,6 +7,10 @@ Departs from the paper's recipe where little time makes that worth it: LayerNorm
 no dropout (the text is hardly seen twice), a rate thirty times higher, bias correction, an output
 bias that knows how frequent tokens are, and first rows of 32 tokens. In a short row attention has
 few places to find the neighbour in, so it does sooner; see `experiments/LOG.md`.
+
+On 61 MB of Wikipedia a tiny model came so in 4 M tokens to an MLM accuracy of 14.5% (most frequent
+token 4.8%) and a next-sentence accuracy of 59.3% (majority 53.9%). With mini this recipe has not
+been run to its end yet: 5.7 M tokens, at 4,600 a second some 20 minutes.
 """
 
 from ml_collections import ConfigDict
