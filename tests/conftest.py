@@ -29,6 +29,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # the same small models are c
 # Shapes and dtypes written in annotations are checked in every call.
 jaxtyping.install_import_hook(["bert_jax.model", "bert_jax.objectives"], "beartype.beartype")
 
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that start whole processes: the last one would keep one core waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
+
+
 # A run that takes seconds; dropout is on so that its keys matter. Not every step that is logged
 # is one that is saved.
 SMALL = {

@@ -15,6 +15,8 @@ from bert_jax.interop.published import Published
 from bert_jax.model import BertConfig, Execution, initialize, make_model
 from bert_jax.runs.models import write_model
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[1]
 TOKENIZER = WordPiece((*SPECIAL_TOKENS, "the", "cat", "sat"), lower_case=True)
 CONFIG = BertConfig(

@@ -15,6 +15,8 @@ import pytest
 
 from bert_jax.data.wordpiece import SPECIAL_TOKENS
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = "a film of the year that we saw twice".split()
 STEPS = 1000  # of some milliseconds: enough that a run is met in the middle

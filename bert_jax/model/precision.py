@@ -50,8 +50,17 @@ def _backward(
     x, y, cotangent = jax.lax.optimization_barrier((*factors, cotangent.astype(dtype)))
     return (
         _einsum(f"{output},{of_y}->{of_x}", cotangent, y),
-        _einsum(f"{of_x},{output}->{of_y}", x, cotangent),
+        _gradient_of_kernel(of_x, output, of_y, x, cotangent),
     )
+
+
+def _gradient_of_kernel(of_x: str, output: str, of_y: str, x: Array, cotangent: Array) -> Array:
+    # A CPU's product wants its first factor transposed here, so that is the narrower one; behind
+    # the barrier, or XLA would swap the factors again.
+    if len(of_y) == 2 and x.shape[-1] > cotangent.shape[-1]:
+        turned = _einsum(f"{output},{of_x}->{of_y[::-1]}", cotangent, x)
+        return jax.lax.optimization_barrier(turned).T
+    return _einsum(f"{of_x},{output}->{of_y}", x, cotangent)
 
 
 def _einsum(subscripts: str, x: Array, y: Array) -> Array:

@@ -134,7 +134,8 @@ def run_seed(
         loss_terms=("task_loss",),
         shown=(metric,),
     )
-    score = score_run(finetuning, folder, seed, command)
+    known = {} if best.scores is None else {finetuning.task.selects_by: best.scores}
+    score = score_run(finetuning, folder, seed, command, known)
     folder.set_status("finished")
     folder.write_report()
     return score

@@ -1,13 +1,16 @@
 """A trained model, taken out of a folder or put into one, whoever made it."""
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from bert_jax import Loaded
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
@@ -15,10 +18,10 @@ from bert_jax.errors import CheckpointError, DataError
 from bert_jax.interop.huggingface import is_huggingface, read_huggingface
 from bert_jax.interop.published import Published
 from bert_jax.interop.tensorflow_checkpoint import is_tensorflow, read_tensorflow
-from bert_jax.model import KINDS, BertConfig, Execution, initialize, make_model
+from bert_jax.model import KINDS, BertConfig, Execution, Module, initialize, make_model
 from bert_jax.runs.fitting import Fit, fit
 from bert_jax.training.checkpoints import Checkpoints, load_arrays
-from bert_jax.training.state import TrainState, flatten
+from bert_jax.training.state import TrainState, flatten, nest
 from bert_jax.whole import write_json
 
 MODEL = "model.json"
@@ -86,12 +89,25 @@ def read_tokenizer(model: Published) -> Tokenizer:
 def complete(model: Published, seed: int = 0) -> Fit:
     """Give all parameters of a model; what the checkpoint lacks is drawn from the seed."""
     module = make_model(model.kind, model.config, Execution(), len(model.labels))
-    shapes = jax.eval_shape(lambda: initialize(module, jax.random.key(0)))
-    if flatten(shapes).keys() <= model.arrays.keys():  # drawing takes a compilation
-        drawn = shapes
-    else:
-        drawn = jax.jit(lambda: initialize(module, jax.random.key(seed)))()
-    return fit(model, drawn)
+    shapes = flatten(jax.eval_shape(lambda: initialize(module, jax.random.key(0))))
+    lacking = tuple(  # altogether, or some of its rows
+        path
+        for path, like in shapes.items()
+        if path not in model.arrays or model.arrays[path].shape != like.shape
+    )
+    drawn = _drawing(module, lacking)(jax.random.key(seed)) if lacking else {}
+    return fit(model, nest({**shapes, **drawn}))
+
+
+@functools.lru_cache(maxsize=4)
+def _drawing(module: Module, paths: tuple[str, ...]) -> Callable[[Array], dict[str, Array]]:
+    """Compile the drawing of some of a model's parameters once, for any number of seeds."""
+
+    def draw(key: Array) -> dict[str, Array]:
+        drawn = flatten(initialize(module, key))
+        return {path: drawn[path] for path in paths}
+
+    return jax.jit(draw)
 
 
 def load(directory: Path) -> Loaded:

@@ -171,6 +171,10 @@ class Finetuning:
             chosen = epoch(number)[place]
             return self.put(fill(features, chosen, self.batching.batch_size, self.tokenizer.pad_id))
 
+        def held_out(params: Any) -> dict[str, float]:
+            metrics, best.latest = self.held_out(params)
+            return metrics
+
         tokens = sum(b.length for b in epoch(0)) / grouping.batches_per_epoch
         sequences = self.batching.batch_size
         return Stage(
@@ -182,7 +186,7 @@ class Finetuning:
             tokens=round(sequences * tokens),
             flops=3.0 * sequences * flops_per_row(self.model, round(tokens), 0),
             evaluation=Evaluation(
-                metrics=self.held_out,
+                metrics=held_out,
                 samples=lambda params: [],
                 follow=best,
                 enough=best.enough,
@@ -199,11 +203,14 @@ class Finetuning:
         """The loss of the task's head."""
         return TASK_LOSSES[self.task.head]
 
-    def held_out(self, params: Any) -> dict[str, float]:
-        """Give the metrics of the split that models are chosen by; its loss where it has one."""
+    def held_out(self, params: Any) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Give the metrics of the split that models are chosen by, with its loss where it has one.
+
+        Beside them what the model says of each row.
+        """
         scores, loss = self._run(params, self.task.selects_by)
         metrics = self.task.score(self.task.selects_by, scores)
-        return metrics if loss is None else {"task_loss": loss, **metrics}
+        return metrics if loss is None else {"task_loss": loss, **metrics}, scores
 
     def scores(self, params: Any, split: str) -> list[np.ndarray]:
         """Run the model over a split, each row once."""

@@ -1,7 +1,7 @@
 """What a fine-tuning run came to: predictions for every split, and its score."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,13 +13,25 @@ from bert_jax.training.checkpoints import load_arrays
 from bert_jax.training.state import nest
 from bert_jax.whole import write_json, write_text
 
+Scores = Mapping[str, list[np.ndarray]]  # by split, of each row
 
-def score_run(finetuning: Finetuning, folder: RunFolder, seed: int, command: str) -> dict[str, Any]:
-    """Score the best model on every split, write predictions and score.json; return that."""
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
-    params = jax.device_put(nest(load_arrays(folder.checkpoints)), shardings)
+
+def score_run(
+    finetuning: Finetuning, folder: RunFolder, seed: int, command: str, known: Scores
+) -> dict[str, Any]:
+    """Score the best model on every split, write predictions and score.json; return that.
+
+    Args:
+        finetuning: the task and the model.
+        folder: the run's; the best model is in it.
+        seed: the run's.
+        command: what the user typed.
+        known: by split, what that model has already said of each row.
+    """
     splits = [split for split in finetuning.task.features if split != "train"]
-    all_scores = {split: finetuning.scores(params, split) for split in splits}
+    asked = [split for split in splits if split not in known]
+    all_scores = {**known, **_ask(finetuning, folder, asked)}
+    all_scores = {split: all_scores[split] for split in splits}
     task = finetuning.task.settled(all_scores[finetuning.task.selects_by])
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
@@ -46,6 +58,15 @@ def score_run(finetuning: Finetuning, folder: RunFolder, seed: int, command: str
     }
     write_json(folder.score, score)
     return score
+
+
+def _ask(finetuning: Finetuning, folder: RunFolder, splits: Sequence[str]) -> Scores:
+    """Read the best model, and run it over splits."""
+    if not splits:
+        return {}
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
+    params = jax.device_put(nest(load_arrays(folder.checkpoints)), shardings)
+    return {split: finetuning.scores(params, split) for split in splits}
 
 
 def score_seeds(

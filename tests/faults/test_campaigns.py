@@ -11,6 +11,8 @@ from bert_jax.errors import DataError
 from experiments.faults import damage, flipped_bits, guard, inputs, names, pickles, texts, tries
 from experiments.faults.tries import Campaign, Result
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):

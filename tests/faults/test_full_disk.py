@@ -10,6 +10,8 @@ from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.records import Records
 from experiments.faults import artefacts, full_disk
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def disk(tmp_path):
