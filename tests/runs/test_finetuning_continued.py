@@ -63,6 +63,15 @@ def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
     assert outcome(interrupted) == expected
 
 
+def test_the_model_that_was_kept_says_what_the_one_in_memory_said(toy_run, finetune, tmp_path):
+    """A run that was stopped before it wrote its score has to ask the model anew."""
+    again = shutil.copytree(toy_run, tmp_path / "run")
+    (again / "predictions_validation.jsonl").write_text("")
+    (again / "score.json").unlink()
+    assert finetune(again) == 0
+    assert outcome(again)["files"] == outcome(toy_run)["files"]
+
+
 def test_a_run_does_not_go_on_with_other_rows(interrupted, toy_task, finetune, tmp_path):
     rows = (toy_task / "train.tsv").read_text()
     data = shutil.copytree(toy_task, tmp_path / "data")
