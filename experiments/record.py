@@ -10,18 +10,21 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-KEPT = ("config.json", "run.json", "metrics.jsonl", "samples.jsonl", "pairs.json")
+KEPT = ("config.json", "run.json", "metrics.jsonl", "samples.jsonl")
 
 
 def main(run: Path, record: Path) -> None:
     """Copy the run's small files and draw its curves beside what knows no context."""
     record.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
+    pair_files = sorted(path.name for path in run.glob("pairs*.json"))
+    for name in (*KEPT, *pair_files):
         shutil.copy(run / name, record / name)
     corpus = run / json.loads((run / "run.json").read_text())["corpus"]
     shutil.copy(corpus / "statistics.json", record / "statistics.json")
     held_out = json.loads((corpus / "manifest.json").read_text())["splits"]["validation"]
-    pairs = json.loads((run / "pairs.json").read_text())["validation"]
+    # Phases have rows of their own: the last ones' are what the run ends with.
+    phases = [f".{name}" for name in json.loads((run / "config.json").read_text())["phases"]]
+    pairs = json.loads((run / f"pairs{phases[-1] if phases else ''}.json").read_text())["validation"]
     majority = max(pairs["is_next_share"], 1 - pairs["is_next_share"])
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     panels = {
@@ -36,7 +39,7 @@ def main(run: Path, record: Path) -> None:
             held_out["most_frequent_token_share"],
             "most frequent token",
         ),
-        "nsp_accuracy": ("NSP accuracy", majority, "majority"),
+        "nsp_accuracy": ("NSP accuracy", majority, "majority of the last phase"),
     }
     figure, axes = plt.subplots(1, 4, figsize=(16, 3.4), layout="constrained")
     for axis, (name, (title, baseline, label)) in zip(axes, panels.items(), strict=True):
