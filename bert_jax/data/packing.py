@@ -26,7 +26,7 @@ def pack(lengths: NDArray[np.int64], row_length: int, most: int) -> NDArray[np.i
     with_room: dict[int, NDArray[np.int64]] = {}  # rows that take more, by the tokens they take
     order = np.argsort(-lengths, kind="stable")
     distinct, begins = np.unique(-lengths[order], return_index=True)
-    for length, sequences in zip((-distinct).tolist(), np.split(order, begins[1:]), strict=True):
+    for length, sequences in zip((-distinct).tolist(), np.split(order, begins)[1:], strict=True):
         while len(sequences):
             room = min((room for room in with_room if room >= length), default=0)
             if not room:
