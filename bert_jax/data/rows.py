@@ -81,7 +81,9 @@ def lay_out(
     label = (~chosen.is_next).astype(np.int32)
     place = np.arange(row.row_length)[None, :]  # [1, T]
     if not row.packed_length:
-        ids, types, mask = _tokens(chosen, place, lambda column: column[:, None], shards, owner, row)
+        ids, types, mask = _tokens(
+            chosen, place, lambda column: column[:, None], shards, owner, row
+        )
         return Batch(ids, types, mask, label)
 
     lengths = np.zeros(rows.shape, np.int64)
