@@ -135,8 +135,10 @@ def most_predictions(length, sequences, masking):
 
 
 @pytest.mark.parametrize("rate", [0.15, 0.3, 0.05])
-@pytest.mark.parametrize(("length", "sequences", "most"),
-                         [(128, 1, 20), (128, 8, 20), (512, 8, 80), (512, 12, 20), (30, 4, 2)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("length", "sequences", "most"),
+    [(128, 1, 20), (128, 8, 20), (512, 8, 80), (512, 12, 20), (30, 4, 2)],
+)
 def test_a_row_has_slots_for_whatever_it_may_want_and_hardly_more(rate, length, sequences, most):
     masking = Masking(rate, most, 0.8, 0.1)
     wanted = most_predictions(length, sequences, masking)

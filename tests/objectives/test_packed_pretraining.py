@@ -55,17 +55,13 @@ def both():
         filled[pair] += 1
     wanted = [min(4, max(1, round(0.15 * int(n)))) for n in lengths_of(pairs)]
     np.testing.assert_array_equal(filled, wanted)
-    unpacked = PretrainingExamples(
-        jax.tree.map(jnp.asarray, masked), *map(jnp.asarray, alone[1:])
-    )
+    unpacked = PretrainingExamples(jax.tree.map(jnp.asarray, masked), *map(jnp.asarray, alone[1:]))
     return jax.tree.map(jnp.asarray, packed), unpacked
 
 
 def objective(config, packed, with_nsp=True):
     model = BertForPretraining(config, Execution())
-    return pretraining_objective(
-        model.apply, MASKING, VOCABULARY, with_nsp=with_nsp, packed=packed
-    )
+    return pretraining_objective(model.apply, MASKING, VOCABULARY, with_nsp=with_nsp, packed=packed)
 
 
 def outcome(config, params, examples, packed, with_nsp=True):
