@@ -81,9 +81,8 @@ def test_a_phase_packs_as_the_one_before_it_until_it_says_otherwise():
         "not": PhaseConfig(10, packed_length=0),
     }
     phases = plan_phases(100, FIRST, later, optimizer()).phases
-    assert [(p.packed_length, p.row_length) for p in phases] == [
-        *((0, 128), (512, 512), (512, 512), (0, 512)),
-    ]
+    assert [p.packed_length for p in phases] == [0, 512, 512, 0]
+    assert [p.row_length for p in phases] == [128, 512, 512, 512]
     assert [p.packed_sequences for p in phases] == [1, 6, 6, 6]
 
 
