@@ -38,7 +38,8 @@ def both():
     assert 8 <= len(rows) <= 12
     assert (rows < 0).any()
     batch = lay_out(pairs, rows, [shard], np.zeros(len(rows), np.int64), PACKED)
-    packed = objective(CONFIG, packed=True).examples(batch, jax.random.key(0))
+    examples = objective(CONFIG, packed=True).examples
+    packed = examples(jax.tree.map(jnp.asarray, batch), jax.random.key(0))
     single = np.arange(COUNT)[:, None]
     alone = lay_out(pairs, single, [shard], np.zeros(COUNT, np.int64), ROW)
     masked = Masked(*(np.zeros((COUNT, 4), t) for t in (int, np.int32, np.int32, np.float32)))
