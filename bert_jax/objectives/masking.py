@@ -78,7 +78,8 @@ def mask_tokens(
     """
     choose_key, action_key, token_key = jax.random.split(key, 3)
     length = input_ids.shape[1]
-    maskable = (attention_mask != 0) & ~_special(input_ids, vocabulary)
+    special = _special(input_ids, vocabulary)
+    maskable = (attention_mask != 0) & ~special
     scores = jnp.where(maskable, jax.random.uniform(choose_key, input_ids.shape), -1.0)
     slots = min(masking.max_predictions, length)
     _, positions = jax.lax.top_k(scores, slots)  # [B, P]

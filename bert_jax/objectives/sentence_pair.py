@@ -21,12 +21,12 @@ def next_sentence(
     """
     log_probabilities = jax.nn.log_softmax(logits, axis=-1)
     losses = -jnp.take_along_axis(log_probabilities, labels[:, None], axis=-1)[:, 0]
-    hits = (jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32)
+    hits = jnp.argmax(logits, axis=-1) == labels
     if weights is None:
         total = jnp.asarray(labels.shape[0], jnp.float32)
     else:
-        losses, hits, total = losses * weights, hits * weights, jnp.sum(weights)
+        losses, hits, total = losses * weights, hits & (weights > 0), jnp.sum(weights)
     return {
         "nsp_loss": Ratio(jnp.sum(losses), total),
-        "nsp_accuracy": Ratio(jnp.sum(hits), total),
+        "nsp_accuracy": Ratio(jnp.sum(hits.astype(jnp.float32)), total),
     }

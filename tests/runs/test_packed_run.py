@@ -18,7 +18,7 @@ from bert_jax.training.records import Records
 # Rows are longer than the model has positions: those are of a sequence.
 PACKED = {
     "train.max_seq_length": 24,
-    "train.packed_length": 64,
+    "train.packed_length": 72,
     "train.packed_sequences": 6,
     "model.max_position_embeddings": 24,
     "train.steps": 20,
@@ -60,7 +60,7 @@ def test_it_learns_and_tells_how_full_its_rows_are(straight):
         share = line["useful_tokens_per_second"] / line["tokens_per_second"]
         assert share == pytest.approx(1 - pairs["train"]["padding_share"])
         ratio = line["tokens_per_second"] / line["sequences_per_second"]
-        assert ratio == pytest.approx(64 / pairs["train"]["pairs_per_row"])
+        assert ratio == pytest.approx(72 / pairs["train"]["pairs_per_row"])
 
 
 def test_it_is_evaluated_on_the_rows_of_a_run_that_is_not_packed(straight, assembled):
