@@ -81,9 +81,11 @@ def get_config(arguments: str = "") -> ConfigDict:
 
     config.train = ConfigDict()
     config.train.steps = 1_000_000
-    config.train.batch_size = 256  # sequences, over all devices
-    config.train.max_seq_length = 128  # tokens
+    config.train.batch_size = 256  # rows, over all devices
+    config.train.max_seq_length = 128  # tokens of a sequence, special ones included
     config.train.max_predictions = 20  # masked tokens a sequence at most
+    config.train.packed_length = 0  # tokens of a row that sequences share; 0: a row a sequence
+    config.train.packed_sequences = 8  # in a shared row at most; nothing where none is shared
     config.train.gradient_accumulation = 1  # parts that a batch is computed in
     config.train.log_every = 100  # steps
     config.train.eval_every = 5_000  # steps

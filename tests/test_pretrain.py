@@ -21,7 +21,10 @@ from bert_jax.training.workdir import locked
 pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMED = ("sequences_per_second", "tokens_per_second", "model_flops_per_second", "peak_share")
+TIMED = (
+    *("sequences_per_second", "tokens_per_second", "useful_tokens_per_second"),
+    *("model_flops_per_second", "peak_share"),
+)
 STEPS = 60
 
 

@@ -4,12 +4,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bert_jax.data.packing import pack
 from bert_jax.data.pairs import Pairs, PairSampling, sample_pairs, special_tokens
+from bert_jax.data.rows import Batch, PackedBatch, RowFormat, lay_out, lengths_of
 from bert_jax.data.shards import Shard, Split
 from bert_jax.errors import DataError
 
@@ -19,32 +20,21 @@ SHARDS_IN_A_GROUP = 8
 DOCUMENTS_COUNTED = 2000
 
 
-class Batch(NamedTuple):
-    """Rows for pretraining, before masking; a pytree of [B, T] arrays and a [B] array."""
-
-    input_ids: NDArray[np.int32]
-    token_type_ids: NDArray[np.int32]
-    attention_mask: NDArray[np.int32]
-    next_sentence_label: NDArray[np.int32]  # 0: B follows A
-
-
-@dataclass(frozen=True)
-class RowFormat:
-    """What surrounds the text of a row: its length in tokens and the special ids."""
-
-    max_seq_length: int
-    pad_id: int
-    cls_id: int
-    sep_id: int
-
-
 @dataclass(frozen=True)
 class _Group:
-    """A stretch of an epoch: the rows of a few shards, mixed."""
+    """A stretch of an epoch: the rows of a few shards, mixed.
+
+    Attributes:
+        shards: those few.
+        pairs: one pass over each of them.
+        rows: numbers of the pairs of each row, then -1: [R, K].
+        owner: the shard of each row: [R].
+    """
 
     shards: tuple[Shard, ...]
-    shard_of_row: NDArray[np.int64]
     pairs: Pairs
+    rows: NDArray[np.int64]
+    owner: NDArray[np.int64]
 
 
 class PretrainingRows:
@@ -55,6 +45,9 @@ class PretrainingRows:
     the same number of rows in each: an estimate of what a pass yields. Passes differ by a fraction
     of a percent; a pass that gives more loses some rows at random, one that gives fewer repeats
     some.
+
+    Packed rows are made of the sequences of a pass over a shard before any of this, so they are as
+    much a function of (seed, epoch, shard) as the sequences themselves.
 
     Raises:
         DataError: the split has too little text, or next sentence prediction one document.
@@ -80,7 +73,7 @@ class PretrainingRows:
         self._groups: dict[tuple[int, int], Future[_Group]] = {}
         self._builder = ThreadPoolExecutor(1, thread_name_prefix="pairs")
 
-    def __call__(self, indices: NDArray[np.int64]) -> Batch:
+    def __call__(self, indices: NDArray[np.int64]) -> Batch | PackedBatch:
         """Assemble the rows with the given indices, in their order."""
         epochs, places = np.divmod(indices, self.rows_per_epoch)
         parts = []
@@ -92,22 +85,29 @@ class PretrainingRows:
                 rows = of_epoch[groups == group]
                 start = ends[group - 1] if group else 0
                 built = self._group(int(epoch), int(group))
-                parts.append((rows, self._assemble(built, places[rows] - start)))
+                chosen = places[rows] - start
+                parts.append((rows, lay_out(built.pairs, built.rows[chosen], built.shards,
+                                            built.owner[chosen], self.row)))  # fmt: skip
         if len(parts) == 1:
             return parts[0][1]
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        return Batch(*(np.concatenate(c)[order] for c in zip(*(b for _, b in parts), strict=True)))
+        columns = zip(*(batch for _, batch in parts), strict=True)
+        return type(parts[0][1])(*(np.concatenate(column)[order] for column in columns))
 
     def statistics(self, epoch: int = 0) -> dict[str, float]:
         """Describe the rows of an epoch's first group: shares of the pairs, lengths in tokens."""
-        pairs = self._group(epoch, 0).pairs
-        lengths = pairs.a_length + pairs.b_length + special_tokens(self.sampling)
+        group = self._group(epoch, 0)
+        pairs = group.pairs.take(group.rows[group.rows >= 0])
+        tokens = lengths_of(pairs)
+        pairs_per_row = len(tokens) / len(group.rows)
         return {
-            "pairs": self.rows_per_epoch,
+            "pairs": round(self.rows_per_epoch * pairs_per_row),
+            "rows": self.rows_per_epoch,
+            "pairs_per_row": pairs_per_row,
             "is_next_share": float(pairs.is_next.mean()),
-            "padding_share": float(1 - lengths.mean() / self.row.max_seq_length),
+            "padding_share": float(1 - tokens.sum() / (len(group.rows) * self.row.row_length)),
             "truncated_share": float(pairs.truncated.mean()),
-            "mean_length": float(lengths.mean()),
+            "mean_length": float(tokens.mean()),
         }
 
     def _count(self, shard_index: int) -> int:
@@ -116,13 +116,24 @@ class PretrainingRows:
         looked_at = range(0, documents, -(-documents // DOCUMENTS_COUNTED) or 1)
         bounds = shard.sentence_offsets[shard.document_offsets].astype(np.int64)
         share = np.diff(bounds)[looked_at.start :: looked_at.step].sum() / max(int(bounds[-1]), 1)
-        pairs = self._sample(shard_index, 0, looked_at)
-        return round(len(pairs.is_next) / share) if share else 0
+        rows = self._rows(self._sample(shard_index, 0, looked_at), 0, shard_index)
+        return round(len(rows) / share) if share else 0
 
     def _sample(self, shard_index: int, epoch: int, documents: range | None = None) -> Pairs:
         seed = (*self.seed, epoch, shard_index)
         shard = self.split.shards[shard_index]
         return sample_pairs(shard, self.sampling, self.row.max_seq_length, seed, documents)
+
+    def _rows(self, pairs: Pairs, epoch: int, shard_index: int) -> NDArray[np.int64]:
+        """Give the numbers of the pairs of each row, then -1: [R, K]."""
+        count = len(pairs.is_next)
+        if not self.row.packed_length:
+            return np.arange(count)[:, None]
+        # Mixed first: pairs of a length, placed in their order, would meet those of their document.
+        mixed = np.random.default_rng([*self.seed, epoch, shard_index, 1]).permutation(count)
+        lengths = lengths_of(pairs)[mixed]
+        rows = pack(lengths, self.row.packed_length, self.row.packed_sequences)
+        return np.where(rows < 0, -1, mixed[rows])
 
     def _order(self, epoch: int) -> list[tuple[int, ...]]:
         """Cut an epoch's order of shards into groups."""
@@ -146,37 +157,21 @@ class PretrainingRows:
     def _build(self, epoch: int, group: int) -> _Group:
         members = self._order(epoch)[group]
         rng = np.random.default_rng([*self.seed, epoch, group, 0])
-        columns, shard_of_row = [], []
+        passes, rows, owner = [], [], []
+        before = 0  # pairs of the shards so far
         for place, shard_index in enumerate(members):
             pairs = self._sample(shard_index, epoch)
+            of_shard = self._rows(pairs, epoch, shard_index)
             count = self._rows_of_shard[shard_index]
-            rows = np.resize(rng.permutation(len(pairs.is_next)), count)
-            columns.append(pairs.take(rows))
-            shard_of_row.append(np.full(count, place))
-        mixed = rng.permutation(sum(len(c) for c in shard_of_row))
-        pairs = Pairs(*(np.concatenate(column) for column in zip(*columns, strict=True)))
-        shards = tuple(self.split.shards[i] for i in members)
-        return _Group(shards, np.concatenate(shard_of_row)[mixed], pairs.take(mixed))
-
-    def _assemble(self, group: _Group, rows: NDArray[np.int64]) -> Batch:
-        pairs, owner, length = group.pairs.take(rows), group.shard_of_row[rows], self.row
-        place = np.arange(length.max_seq_length)[None, :]  # [1, T]
-        a_end = pairs.a_length[:, None] + 1  # where the first [SEP] stands
-        end = a_end + np.where(pairs.b_length > 0, pairs.b_length + 1, 0)[:, None]  # and the last
-        in_a = place < a_end
-        text = (place > 0) & (place < end) & (place != a_end)
-        source = place + np.where(
-            in_a, pairs.a_start[:, None] - 1, pairs.b_start[:, None] - a_end - 1
+            chosen = of_shard[np.resize(rng.permutation(len(of_shard)), count)]
+            passes.append(pairs)
+            rows.append(np.where(chosen < 0, -1, chosen + before))
+            owner.append(np.full(count, place))
+            before += len(pairs.is_next)
+        mixed = rng.permutation(sum(len(c) for c in owner))
+        return _Group(
+            tuple(self.split.shards[i] for i in members),
+            Pairs(*(np.concatenate(column) for column in zip(*passes, strict=True))),
+            np.concatenate(rows)[mixed],
+            np.concatenate(owner)[mixed],
         )
-        source[~text] = 0
-        input_ids = np.empty(source.shape, np.int32)
-        for shard in np.unique(owner):
-            mine = owner == shard
-            input_ids[mine] = group.shards[shard].tokens[source[mine]]
-        input_ids[~text] = length.pad_id
-        input_ids[:, 0] = length.cls_id
-        np.put_along_axis(input_ids, a_end, length.sep_id, 1)
-        np.put_along_axis(input_ids, end, length.sep_id, 1)
-        attention_mask = (place <= end).astype(np.int32)
-        token_type_ids = ((place > a_end) & (place <= end)).astype(np.int32)
-        return Batch(input_ids, token_type_ids, attention_mask, (~pairs.is_next).astype(np.int32))

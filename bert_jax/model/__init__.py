@@ -4,6 +4,7 @@ from flax.linen import Module
 
 from bert_jax.model.bert import Bert, BertOutput
 from bert_jax.model.config import SIZES, BertConfig, Execution
+from bert_jax.model.packing import Packing
 from bert_jax.model.with_heads import (
     KINDS,
     BertForPretraining,
@@ -22,6 +23,7 @@ __all__ = [
     "BertOutput",
     "Execution",
     "Module",
+    "Packing",
     "PretrainingLogits",
     "TagScores",
     "initialize",

@@ -5,7 +5,7 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
@@ -30,7 +30,7 @@ class SelfAttention(nn.Module):
     def __call__(
         self,
         hidden: Float[Array, "B T D"],
-        key_bias: Float[Array, "B 1 1 S"],
+        bias: Float[Array, "B 1 #T S"],
         dropout_key: Key[Array, ""] | None,
     ) -> Float[Array, "B T D"]:
         config, dtype = self.config, self.execution.compute_dtype
@@ -42,7 +42,7 @@ class SelfAttention(nn.Module):
         query, key, value = heads("query"), heads("key"), heads("value")
         query = query / math.sqrt(config.head_size)
         scores = product("btnh,bsnh->bnts", query, key, dtype)
-        probabilities = jax.nn.softmax(scores + key_bias, axis=-1)  # [B, N, T, S]
+        probabilities = jax.nn.softmax(scores + bias, axis=-1)  # [B, N, T, S]
         # Adds nothing to a computation in which nobody asks for it.
         self.sow("intermediates", "probabilities", probabilities)
         probabilities = dropout(probabilities, config.attention_probs_dropout_prob, dropout_key)
@@ -54,3 +54,9 @@ class SelfAttention(nn.Module):
 def key_bias(attention_mask: Array) -> Float[Array, "B 1 1 S"]:
     """Turn a mask over keys (1 = may be seen) into what is added to attention scores."""
     return jnp.where(attention_mask[:, None, None, :] != 0, 0.0, MASKED_SCORE)
+
+
+def segment_bias(segments: Int[Array, "B T"]) -> Float[Array, "B 1 T T"]:
+    """Let each token see those of its own segment alone; padding, segment 0, sees padding."""
+    same = segments[:, None, :, None] == segments[:, None, None, :]
+    return jnp.where(same, 0.0, MASKED_SCORE)

@@ -9,13 +9,14 @@ from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import split
 from bert_jax.model.encoder import Embeddings, Encoder
 from bert_jax.model.heads import Pooler
+from bert_jax.model.packing import Packing
 
 
 class BertOutput(NamedTuple):
     """What the encoder gives: last hidden states, [CLS] pooled, and the states after each part."""
 
     hidden: Float[Array, "B T D"]
-    pooled: Float[Array, "B D"]
+    pooled: Float[Array, "R D"]  # a vector a sequence
     hidden_states: tuple[Float[Array, "B T D"], ...]
 
 
@@ -36,10 +37,12 @@ class Bert(nn.Module):
         token_type_ids: Int[Array, "B T"],
         attention_mask: Int[Array, "B T"],
         dropout_key: Key[Array, ""] | None = None,
+        packing: Packing | None = None,
     ) -> BertOutput:
-        hidden_states = self.encode(input_ids, token_type_ids, attention_mask, dropout_key)
+        hidden_states = self.encode(input_ids, token_type_ids, attention_mask, dropout_key, packing)
         hidden = hidden_states[-1]
-        return BertOutput(hidden, self.pooler(hidden), hidden_states)
+        starts = None if packing is None else packing.starts
+        return BertOutput(hidden, self.pooler(hidden, starts), hidden_states)
 
     def encode(
         self,
@@ -47,9 +50,11 @@ class Bert(nn.Module):
         token_type_ids: Int[Array, "B T"],
         attention_mask: Int[Array, "B T"],
         dropout_key: Key[Array, ""] | None = None,
+        packing: Packing | None = None,
     ) -> tuple[Float[Array, "B T D"], ...]:
         """Give the hidden states after each part, the last ones last; no pooler is made."""
         embedding_key, encoder_key = split(dropout_key)
-        embedded = self.embeddings(input_ids, token_type_ids, embedding_key)
-        hidden, each = self.encoder(embedded, attention_mask, encoder_key)
+        segments, positions, _ = packing or (None, None, None)
+        embedded = self.embeddings(input_ids, token_type_ids, embedding_key, positions)
+        hidden, each = self.encoder(embedded, attention_mask, encoder_key, segments)
         return (embedded, *(each or (hidden,)))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from bert_jax.model.attention import SelfAttention, key_bias
+from bert_jax.model.attention import SelfAttention, key_bias, segment_bias
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
 from bert_jax.model.layers import Dense, Embedding, LayerNorm, activation
@@ -31,16 +31,23 @@ class Embeddings(nn.Module):
         input_ids: Int[Array, "B T"],
         token_type_ids: Int[Array, "B T"],
         dropout_key: Key[Array, ""] | None,
+        positions: Int[Array, "B T"] | None = None,
     ) -> Float[Array, "B T D"]:
-        length = input_ids.shape[1]
+        """Embed tokens; without `positions` they are counted from the beginning of the row."""
+        embedded = self.token(input_ids) + self.token_type(token_type_ids)
+        if positions is None:
+            embedded += self._positions(input_ids.shape[1])
+        else:
+            embedded += self.position(positions)
+        return dropout(self.layer_norm(embedded), self.config.hidden_dropout_prob, dropout_key)
+
+    def _positions(self, length: int) -> Float[Array, "T D"]:
         if length > self.config.max_position_embeddings:
             raise ValueError(
                 f"a sequence of {length} tokens is longer than "
                 f"max_position_embeddings={self.config.max_position_embeddings}"
             )
-        embedded = self.token(input_ids) + self.token_type(token_type_ids)
-        embedded += self.position.embedding[:length]
-        return dropout(self.layer_norm(embedded), self.config.hidden_dropout_prob, dropout_key)
+        return self.position.embedding[:length]
 
     @property
     def token_table(self) -> Float[Array, "V D"]:
@@ -72,7 +79,7 @@ class Layer(nn.Module):
     def __call__(
         self,
         hidden: Float[Array, "B T D"],
-        bias: Float[Array, "B 1 1 S"],
+        bias: Float[Array, "B 1 #T S"],
         dropout_key: Key[Array, ""] | None,
     ) -> Float[Array, "B T D"]:
         config = self.config
@@ -104,10 +111,14 @@ class Encoder(nn.Module):
         hidden: Float[Array, "B T D"],
         attention_mask: Int[Array, "B T"],
         dropout_key: Key[Array, ""] | None,
+        segments: Int[Array, "B T"] | None = None,
     ) -> tuple[Float[Array, "B T D"], tuple[Float[Array, "B T D"], ...]]:
-        """Return the last hidden states, and those after each layer (none when scanned)."""
+        """Return the last hidden states, and those after each layer (none when scanned).
+
+        With `segments`, tokens see those of their own segment, and `attention_mask` is not used.
+        """
         config, execution = self.config, self.execution
-        bias = key_bias(attention_mask)
+        bias = key_bias(attention_mask) if segments is None else segment_bias(segments)
         names = [f"layer_{i}" for i in range(config.num_hidden_layers)]
         layer = Layer(config, execution, parent=None)
 

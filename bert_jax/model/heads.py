@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.gradients import add_bias
@@ -11,15 +11,23 @@ from bert_jax.model.precision import product
 
 
 class Pooler(nn.Module):
-    """Summarise a sequence by its first token: dense and tanh."""
+    """Summarise each sequence by its first token: dense and tanh."""
 
     config: BertConfig
     execution: Execution
 
     @nn.compact
-    def __call__(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B D"]:
+    def __call__(
+        self, hidden: Float[Array, "B T D"], starts: Int[Array, "B K"] | None = None
+    ) -> Float[Array, "R D"]:
+        """Give a vector a row or, with `starts`, K a row, one row's after the other's."""
+        if starts is None:
+            first = hidden[:, 0]
+        else:
+            first = jnp.take_along_axis(hidden, starts[:, :, None], axis=1)  # [B, K, D]
+            first = first.reshape(-1, first.shape[-1])
         dense = Dense(self.config, self.execution, self.config.hidden_size, name="dense")
-        return jnp.tanh(dense(hidden[:, 0]))
+        return jnp.tanh(dense(first))
 
 
 class MaskedLanguageModelHead(nn.Module):

@@ -12,13 +12,14 @@ from bert_jax.model.crf import Chain, TagChain
 from bert_jax.model.dropout import dropout, split
 from bert_jax.model.heads import MaskedLanguageModelHead, NextSentenceHead
 from bert_jax.model.layers import Dense
+from bert_jax.model.packing import Packing
 
 
 class PretrainingLogits(NamedTuple):
     """Scores before softmax: vocabulary at P positions a row, and next sentence (0: it is)."""
 
     masked_language_model: Float[Array, "B P V"]
-    next_sentence: Float[Array, "B 2"]
+    next_sentence: Float[Array, "R 2"]  # a row a sequence
 
 
 class TagScores(NamedTuple):
@@ -65,9 +66,14 @@ class BertForPretraining(nn.Module):
         attention_mask: Int[Array, "B T"],
         positions: Int[Array, "B P"],
         dropout_key: Key[Array, ""] | None = None,
+        packing: Packing | None = None,
     ) -> PretrainingLogits:
-        """Score the vocabulary at `positions` of each row, and whether B follows A."""
-        output = self.bert(input_ids, token_type_ids, attention_mask, dropout_key)
+        """Score the vocabulary at `positions` of each row, and whether B follows A.
+
+        With `packing`, rows hold several sequences; next sentences are scored for each place in
+        `packing.starts`, one row's after the other's.
+        """
+        output = self.bert(input_ids, token_type_ids, attention_mask, dropout_key, packing)
         gathered = jnp.take_along_axis(output.hidden, positions[:, :, None], axis=1)  # [B, P, D]
         return PretrainingLogits(
             self.masked_language_model(gathered, self.bert.embeddings.token_table),

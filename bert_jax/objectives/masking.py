@@ -6,7 +6,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
+from numpy.typing import NDArray
+
+from bert_jax.model import Packing
+
+# [CLS], one token, [SEP]: no sequence is shorter.
+SHORTEST_SEQUENCE = 3
 
 
 @dataclass(frozen=True)
@@ -14,8 +20,8 @@ class Masking:
     """How many tokens are predicted and what stands in their place.
 
     Attributes:
-        rate: share of a row's tokens, [CLS] and [SEP] counted in, that is predicted.
-        max_predictions: static number of predictions a row; fewer are used on short rows.
+        rate: share of a sequence's tokens, [CLS] and [SEP] counted in, that is predicted.
+        max_predictions: of a sequence at most; fewer on short ones.
         mask_share: share of the predicted tokens that become [MASK].
         random_share: share that becomes a token drawn evenly from the vocabulary; the rest stays.
 
@@ -71,8 +77,8 @@ def mask_tokens(
     Google's `create_pretraining_data.py`, and never more than it has maskable tokens.
     """
     choose_key, action_key, token_key = jax.random.split(key, 3)
-    rows, length = input_ids.shape
-    special = jnp.isin(input_ids, jnp.asarray(vocabulary.unmaskable_ids, input_ids.dtype))
+    length = input_ids.shape[1]
+    special = _special(input_ids, vocabulary)
     maskable = (attention_mask != 0) & ~special
     scores = jnp.where(maskable, jax.random.uniform(choose_key, input_ids.shape), -1.0)
     slots = min(masking.max_predictions, length)
@@ -81,6 +87,69 @@ def mask_tokens(
     wanted = prediction_counts(length, masking)[jnp.sum(attention_mask != 0, axis=1)]
     count = jnp.minimum(wanted, jnp.sum(maskable, axis=1))
     used = jnp.arange(slots)[None, :] < count[:, None]
+    return _hide(input_ids, positions, used, (action_key, token_key), masking, vocabulary)
+
+
+def mask_packed_tokens(
+    input_ids: Int[Array, "B T"],
+    packing: Packing,
+    key: Key[Array, ""],
+    masking: Masking,
+    vocabulary: Vocabulary,
+) -> Masked:
+    """Do as `mask_tokens` does in each of the sequences that share a row.
+
+    Each gets the predictions it would have in a row of its own; a row has slots for all of them.
+    """
+    choose_key, action_key, token_key = jax.random.split(key, 3)
+    length, sequences = input_ids.shape[1], packing.starts.shape[1]
+    maskable = (packing.segments != 0) & ~_special(input_ids, vocabulary)
+    own = packing.segments[:, None, :] == jnp.arange(1, sequences + 1)[:, None]  # [B, K, T]
+    tokens, available = jnp.sum(own, axis=2), jnp.sum(own & maskable[:, None, :], axis=2)
+    wanted = prediction_counts(length, masking)[tokens]
+    count = jnp.minimum(wanted, available)  # [B, K]; 0 where there is no sequence
+
+    # Places in the order of their sequence and, within it, of a random score; then the first ones
+    # of each sequence.
+    belongs = jnp.where(maskable, packing.segments, sequences + 1)
+    scores = jax.random.uniform(choose_key, input_ids.shape)
+    places = jnp.broadcast_to(jnp.arange(length), input_ids.shape)
+    _, _, places = jax.lax.sort((belongs, scores, places), dimension=1, num_keys=2)
+    slot = jnp.arange(packed_slots(length, sequences, masking))
+    ends = jnp.cumsum(count, axis=1)
+    sequence = jnp.sum(slot[None, :, None] >= ends[:, None, :], axis=2)  # [B, P]; K past the last
+    used = sequence < sequences
+    skipped = jnp.cumsum(available - count, axis=1) - (available - count)
+    ranked = slot + jnp.take_along_axis(skipped, jnp.minimum(sequence, sequences - 1), axis=1)
+    positions = jnp.take_along_axis(places, jnp.where(used, ranked, 0), axis=1)
+    return _hide(input_ids, positions, used, (action_key, token_key), masking, vocabulary)
+
+
+def packed_slots(length: int, sequences: int, masking: Masking) -> int:
+    """Bound the predictions of any row of `length` tokens that so many sequences share at most."""
+    tokens = np.arange(SHORTEST_SEQUENCE, max(length, SHORTEST_SEQUENCE) + 1)
+    counts = _counts(int(tokens[-1]), masking)[tokens]
+    rounded_up = max(0.0, float(np.max(counts - masking.rate * tokens)))
+    bound = int(masking.rate * length + rounded_up * sequences + 1e-9)
+    return min(bound, masking.max_predictions * sequences, length)
+
+
+def _special(input_ids: Int[Array, "B T"], vocabulary: Vocabulary) -> Bool[Array, "B T"]:
+    return jnp.isin(input_ids, jnp.asarray(vocabulary.unmaskable_ids, input_ids.dtype))
+
+
+def _hide(
+    input_ids: Int[Array, "B T"],
+    positions: Int[Array, "B P"],
+    used: Bool[Array, "B P"],
+    keys: tuple[Key[Array, ""], Key[Array, ""]],
+    masking: Masking,
+    vocabulary: Vocabulary,
+) -> Masked:
+    """Replace what stands at the chosen positions; `keys` draw what is done, and the tokens."""
+    action_key, token_key = keys
+    rows, length = input_ids.shape
+    slots = positions.shape[1]
     positions = jnp.where(used, positions, 0)
     labels = jnp.take_along_axis(input_ids, positions, axis=1)
 
@@ -102,8 +171,12 @@ def prediction_counts(length: int, masking: Masking) -> Int[Array, "{length}+1"]
 
     A table made in Python, since float32 on a device would round some products the other way.
     """
+    return jnp.asarray(_counts(length, masking))
+
+
+def _counts(length: int, masking: Masking) -> NDArray[np.int32]:
     counts = [
         min(masking.max_predictions, max(1, round(tokens * masking.rate)))
         for tokens in range(length + 1)
     ]
-    return jnp.asarray(np.array(counts, np.int32))
+    return np.array(counts, np.int32)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from bert_jax.model import Packing
 from bert_jax.objectives.language_model import masked_language_model
-from bert_jax.objectives.masking import Masked, Masking, Vocabulary, mask_tokens
+from bert_jax.objectives.masking import Masked, Masking, Vocabulary, mask_packed_tokens, mask_tokens
 from bert_jax.objectives.objective import Metrics, Objective
 from bert_jax.objectives.sentence_pair import next_sentence
 
@@ -16,16 +17,23 @@ MLM_DENOMINATOR_EPSILON = 1e-5
 
 
 class PretrainingExamples(NamedTuple):
-    """A batch with its masks drawn."""
+    """A batch with its masks drawn. Packed rows have K labels each, weighted 0 or 1."""
 
     masked: Masked
     token_type_ids: Int[Array, "B T"]
     attention_mask: Int[Array, "B T"]
-    next_sentence_label: Int[Array, "B"]
+    next_sentence_label: Int[Array, "B *K"]
+    next_sentence_weight: Float[Array, "B K"] | None = None
+    packing: Packing | None = None
 
 
 def pretraining_objective(
-    apply: Callable[..., Any], masking: Masking, vocabulary: Vocabulary, *, with_nsp: bool
+    apply: Callable[..., Any],
+    masking: Masking,
+    vocabulary: Vocabulary,
+    *,
+    with_nsp: bool,
+    packed: bool = False,
 ) -> Objective:
     """Put the objective of BERT together.
 
@@ -34,6 +42,7 @@ def pretraining_objective(
         masking: how tokens are hidden.
         vocabulary: sizes and ids of the tokenizer.
         with_nsp: whether next sentence prediction is part of the loss.
+        packed: whether several sequences share a row of a batch.
     """
 
     def examples(batch: Any, key: Key[Array, ""]) -> PretrainingExamples:
@@ -42,9 +51,22 @@ def pretraining_objective(
             masked, batch.token_type_ids, batch.attention_mask, batch.next_sentence_label
         )
 
+    def packed_examples(batch: Any, key: Key[Array, ""]) -> PretrainingExamples:
+        packing = Packing(batch.segments, batch.positions, batch.starts)
+        return PretrainingExamples(
+            mask_packed_tokens(batch.input_ids, packing, key, masking, vocabulary),
+            batch.token_type_ids,
+            batch.segments,
+            batch.next_sentence_label,
+            batch.next_sentence_weight,
+            packing,
+        )
+
     def weights(examples: PretrainingExamples) -> dict[str, Array]:
-        rows = jnp.asarray(examples.next_sentence_label.shape[0], jnp.float32)
-        return {"mlm_loss": jnp.sum(examples.masked.weights), "nsp_loss": rows}
+        pairs = jnp.asarray(examples.next_sentence_label.shape[0], jnp.float32)
+        if examples.next_sentence_weight is not None:
+            pairs = jnp.sum(examples.next_sentence_weight)
+        return {"mlm_loss": jnp.sum(examples.masked.weights), "nsp_loss": pairs}
 
     def loss(
         params: Any,
@@ -60,6 +82,7 @@ def pretraining_objective(
             examples.attention_mask,
             masked.positions,
             key,
+            examples.packing,
         )
         shown = jnp.take_along_axis(masked.input_ids, masked.positions, axis=1)
         metrics = masked_language_model(
@@ -70,8 +93,13 @@ def pretraining_objective(
         )
         total = metrics["mlm_loss"].numerator / (weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON)
         if with_nsp:
-            metrics |= next_sentence(logits.next_sentence, examples.next_sentence_label)
+            weight = examples.next_sentence_weight
+            metrics |= next_sentence(
+                logits.next_sentence,
+                examples.next_sentence_label.reshape(-1),
+                None if weight is None else weight.reshape(-1),
+            )
             total += metrics["nsp_loss"].numerator / weights["nsp_loss"]
         return total, metrics
 
-    return Objective(examples, weights, loss)
+    return Objective(packed_examples if packed else examples, weights, loss)

@@ -90,6 +90,7 @@ class Pairs:
     """How the sentence pairs of a split came out; shares are between 0 and 1."""
 
     pairs: int | None
+    pairs_per_row: float | None
     is_next_share: float | None
     padding_share: float | None
     truncated_share: float | None
@@ -245,6 +246,7 @@ def _parameter(item: dict[str, Any]) -> Parameter:
 def _pairs(values: dict[str, Any]) -> Pairs:
     return Pairs(
         pairs=as_count(values.get("pairs")),
+        pairs_per_row=as_number(values.get("pairs_per_row")),
         is_next_share=as_number(values.get("is_next_share")),
         padding_share=as_number(values.get("padding_share")),
         truncated_share=as_number(values.get("truncated_share")),

@@ -18,6 +18,7 @@ def pair_table(run: Run) -> Markup:
     splits = run.pairs.values()
     rows: list[list[Content]] = [
         ["pairs in an epoch", *(numbers.count(p.pairs) for p in splits)],
+        ["pairs in a row", *(numbers.decimal(p.pairs_per_row) for p in splits)],
         ["second follows first", *(numbers.percent(p.is_next_share) for p in splits)],
         ["shortened to fit", *(numbers.percent(p.truncated_share) for p in splits)],
         ["padding", *(numbers.percent(p.padding_share) for p in splits)],

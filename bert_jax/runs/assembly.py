@@ -13,14 +13,15 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from bert_jax.data.batches import PretrainingRows, RowFormat
+from bert_jax.data.batches import PretrainingRows
 from bert_jax.data.pairs import PairSampling
+from bert_jax.data.rows import RowFormat
 from bert_jax.data.samples import choose_samples
 from bert_jax.data.shards import Corpus
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.model import BertConfig, BertForPretraining, Execution, initialize
-from bert_jax.objectives.masking import Masking, Vocabulary
+from bert_jax.objectives.masking import Masking, Vocabulary, packed_slots
 from bert_jax.objectives.objective import Objective
 from bert_jax.objectives.pretraining import pretraining_objective
 from bert_jax.runs.fitting import fit
@@ -171,26 +172,37 @@ class Pretraining:
             )
 
     def rows(self, split: str, phase: Phase) -> PretrainingRows:
-        """Give the rows of a split in the format of a phase."""
-        seed = self.seed if split == "train" else EVALUATION_SEED
-        tokenizer = self.tokenizer
-        row = RowFormat(phase.max_seq_length, tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
+        """Give the rows of a split in the format of a phase; held-out ones are never packed."""
+        training, tokenizer = split == "train", self.tokenizer
+        seed = self.seed if training else EVALUATION_SEED
+        row = RowFormat(
+            phase.max_seq_length,
+            tokenizer.pad_id,
+            tokenizer.cls_id,
+            tokenizer.sep_id,
+            phase.packed_length if training else 0,
+            phase.packed_sequences if training else 1,
+        )
         return PretrainingRows(self.corpus.splits[split], self.pairs, row, (seed, phase.index))
 
     def objective(self, phase: Phase, *, evaluation: bool = False) -> Objective:
         """Give the objective of a phase; evaluation has its own rate of masking."""
-        rate, slots = self.masking.rate, phase.max_predictions
-        if evaluation:
-            rate = self.masking.evaluation_rate
-            slots = max(slots, round(rate * phase.max_seq_length))
         tokenizer = self.tokenizer
         unmaskable = (tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
         return pretraining_objective(
             self.module.apply,
-            Masking(rate, slots, self.masking.mask_share, self.masking.random_share),
+            self._masking(phase, evaluation),
             Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable),
             with_nsp=self.pairs.next_sentence,
+            packed=bool(phase.packed_length) and not evaluation,
         )
+
+    def _masking(self, phase: Phase, evaluation: bool) -> Masking:
+        rate, most = self.masking.rate, phase.max_predictions
+        if evaluation:
+            rate = self.masking.evaluation_rate
+            most = max(most, round(rate * phase.max_seq_length))
+        return Masking(rate, most, self.masking.mask_share, self.masking.random_share)
 
     def stage(self, phase: Phase, rows: PretrainingRows) -> Stage:
         """Compile-ready training of one phase over its rows."""
@@ -203,6 +215,11 @@ class Pretraining:
             first = (step - phase.start) * phase.batch_size
             return self.put(rows(np.arange(first, first + phase.batch_size)))
 
+        statistics = rows.statistics()
+        tokens, slots = phase.batch_size * phase.row_length, phase.max_predictions
+        if phase.packed_length:
+            masking = self._masking(phase, evaluation=False)
+            slots = packed_slots(phase.packed_length, phase.packed_sequences, masking)
         return Stage(
             start=phase.start,
             end=phase.end,
@@ -213,9 +230,10 @@ class Pretraining:
                 donate_argnums=0,
             ),
             batch=batch,
-            sequences=phase.batch_size,
-            tokens=phase.batch_size * phase.max_seq_length,
-            flops=flops_per_step(self.model, phase),
+            sequences=phase.batch_size * statistics["pairs_per_row"],
+            tokens=tokens,
+            useful_tokens=tokens * (1 - statistics["padding_share"]),
+            flops=flops_per_step(self.model, phase, slots),
             evaluation=self._evaluation(phase),
         )
 

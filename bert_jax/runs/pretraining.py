@@ -106,6 +106,8 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
         max_seq_length=settings.max_seq_length,
         max_predictions=settings.max_predictions,
         gradient_accumulation=settings.gradient_accumulation,
+        packed_length=settings.packed_length,
+        packed_sequences=settings.packed_sequences,
     )
     return Pretraining(
         model=cli.build(BertConfig, model, "config.model"),

@@ -1,6 +1,7 @@
 """What a pretraining run tells of itself before it begins: parameters, devices, pairs."""
 
 import os
+from collections.abc import Mapping
 
 import jax
 
@@ -42,8 +43,7 @@ def describe(
     print(
         f"{parameters:,} parameters; {jax.device_count()} x {jax.devices()[0].device_kind} as "
         f"{' x '.join(f'{name}={size}' for name, size in mesh.shape.items())}; "
-        f"steps {step} to {last.end} of {first.batch_size} sequences of "
-        f"{first.max_seq_length} tokens",
+        f"steps {step} to {last.end} of {first.batch_size} {_shape(first)}",
         flush=True,
     )
 
@@ -56,8 +56,23 @@ def describe_pairs(folder: RunFolder, pretraining: Pretraining, phase: Phase) ->
     write_json(folder.workdir / name, statistics)
     for split, values in statistics.items():
         print(
-            f"{split} pairs ({phase.name} phase): {values['pairs']:,} an epoch, "
-            f"{values['is_next_share']:.1%} IsNext, {values['padding_share']:.1%} padding, "
-            f"{values['truncated_share']:.1%} truncated"
+            f"{split} pairs ({phase.name} phase): {values['pairs']:,} an epoch"
+            f"{_packed(values)}, {values['is_next_share']:.1%} IsNext, "
+            f"{values['padding_share']:.1%} padding, {values['truncated_share']:.1%} truncated"
         )
     return rows["train"]
+
+
+def _shape(phase: Phase) -> str:
+    if not phase.packed_length:
+        return f"sequences of {phase.max_seq_length} tokens"
+    return (
+        f"rows of {phase.packed_length} tokens, each up to {phase.packed_sequences} sequences of "
+        f"{phase.max_seq_length}"
+    )
+
+
+def _packed(statistics: Mapping[str, float]) -> str:
+    if statistics["pairs"] == statistics["rows"]:
+        return ""
+    return f" in {statistics['rows']:,} rows ({statistics['pairs_per_row']:.2f} a row)"

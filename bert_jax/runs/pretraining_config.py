@@ -25,6 +25,8 @@ class TrainConfig(TrainingConfig):
     steps: int
     max_seq_length: int
     max_predictions: int
+    packed_length: int
+    packed_sequences: int
     eval_every: int
     eval_sequences: int
     samples: int

@@ -40,20 +40,22 @@ class Stage:
         end: step after the last.
         train_step: jitted, donates its state.
         batch: from a step number to that step's batch, on the devices.
-        sequences: rows a step.
+        sequences: sequences a step, on average.
         tokens: tokens a step, padding included.
         flops: model FLOPs a step.
         evaluation: what to evaluate; None where there is nothing held out.
+        useful_tokens: tokens a step, padding left out, on average; None where it is not known.
     """
 
     start: int
     end: int
     train_step: TrainStep
     batch: Callable[[int], Any]
-    sequences: int
+    sequences: float
     tokens: int
     flops: float
     evaluation: "Evaluation | None"
+    useful_tokens: float | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ class Loop:
         speed = clock.lap()
         values["sequences_per_second"] = stage.sequences * speed
         values["tokens_per_second"] = stage.tokens * speed
+        if stage.useful_tokens is not None:
+            values["useful_tokens_per_second"] = stage.useful_tokens * speed
         values["model_flops_per_second"] = stage.flops * speed
         if self.peak_flops:
             values["peak_share"] = values["model_flops_per_second"] / self.peak_flops

@@ -16,9 +16,11 @@ class PhaseConfig:
 
     Attributes:
         steps: how many of the run's last steps it takes.
-        batch_size: sequences a step.
+        batch_size: rows a step.
         max_seq_length: tokens a sequence.
         max_predictions: masked tokens a sequence at most.
+        packed_length: tokens of a row that several sequences share; 0: a row a sequence.
+        packed_sequences: sequences in such a row at most.
         gradient_accumulation: parts a batch is computed in.
         restart_schedule: warm up and decay anew over this phase's steps; otherwise the schedule
             runs on. Moments of the optimizer are kept in both.
@@ -30,6 +32,8 @@ class PhaseConfig:
     batch_size: int | None = None
     max_seq_length: int | None = None
     max_predictions: int | None = None
+    packed_length: int | None = None
+    packed_sequences: int | None = None
     gradient_accumulation: int | None = None
     restart_schedule: bool = False
     learning_rate: float | None = None
@@ -48,6 +52,13 @@ class Phase:
     max_seq_length: int
     max_predictions: int
     gradient_accumulation: int
+    packed_length: int = 0
+    packed_sequences: int = 1
+
+    @property
+    def row_length(self) -> int:
+        """Tokens of a row, padding included."""
+        return self.packed_length or self.max_seq_length
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,10 @@ def plan_phases(
                 max_seq_length=change.max_seq_length or before.max_seq_length,
                 max_predictions=change.max_predictions or before.max_predictions,
                 gradient_accumulation=change.gradient_accumulation or before.gradient_accumulation,
+                packed_length=(
+                    before.packed_length if change.packed_length is None else change.packed_length
+                ),
+                packed_sequences=change.packed_sequences or before.packed_sequences,
             )
         )
         if change.restart_schedule:
@@ -129,9 +144,18 @@ def plan_phases(
 
 
 def _check(phase: Phase) -> None:
-    for name in ("batch_size", "max_seq_length", "max_predictions", "gradient_accumulation"):
+    for name in (
+        *("batch_size", "max_seq_length", "max_predictions", "gradient_accumulation"),
+        "packed_sequences",
+    ):
         if getattr(phase, name) < 1:
             raise ConfigError(f"config.train.{name}={getattr(phase, name)} must be at least 1")
+    if phase.packed_length and phase.packed_length < phase.max_seq_length:
+        raise ConfigError(
+            f"config.train.packed_length={phase.packed_length} of the {phase.name} phase is less "
+            f"than its max_seq_length={phase.max_seq_length}, which a row has to take; give it at "
+            "least that, or 0 for a row a sequence"
+        )
     if phase.batch_size % phase.gradient_accumulation:
         raise ConfigError(
             f"config.train.batch_size={phase.batch_size} is not a multiple of "

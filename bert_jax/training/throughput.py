@@ -18,12 +18,13 @@ PEAK_FLOPS = {
 }
 
 
-def flops_per_step(config: BertConfig, phase: Phase) -> float:
+def flops_per_step(config: BertConfig, phase: Phase, predictions: int) -> float:
     """Count the floating-point operations of the model's products in one step.
 
     The backward pass is twice the forward one; padding counts, what is recomputed does not.
+    `predictions` are the positions of a row at which the vocabulary is scored.
     """
-    row = flops_per_row(config, phase.max_seq_length, phase.max_predictions)
+    row = flops_per_row(config, phase.row_length, predictions)
     return 3.0 * phase.batch_size * row
 
 

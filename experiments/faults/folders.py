@@ -16,7 +16,10 @@ from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.state import TrainState, flatten
 
 # What a clock decides.
-_TIMED = ("sequences_per_second", "tokens_per_second", "model_flops_per_second", "peak_share")
+_TIMED = (
+    *("sequences_per_second", "tokens_per_second", "useful_tokens_per_second"),
+    *("model_flops_per_second", "peak_share"),
+)
 _TEMPORARY = (".partial", ".removed", ".orbax-checkpoint-tmp")
 
 

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from bert_jax.data import batches
-from bert_jax.data.batches import Batch, PretrainingRows, RowFormat
+from bert_jax.data.batches import PretrainingRows
 from bert_jax.data.pairs import PairSampling, sample_pairs
+from bert_jax.data.rows import RowFormat
 from bert_jax.data.shards import Split
 from bert_jax.errors import DataError
 
 PAD, CLS, SEP = 0, 1, 2
 FIRST = 10  # a shard's tokens are their places in the whole corpus, from here on
 ROW = RowFormat(24, PAD, CLS, SEP)
+PACKED = RowFormat(24, PAD, CLS, SEP, packed_length=60, packed_sequences=4)
 PAIRS = PairSampling(True, 0.5, 0.1)
 SEGMENTS = PairSampling(False, 0.5, 0.1)
 
@@ -46,17 +48,22 @@ def split():
 
 
 @pytest.fixture
-def rows(split):
+def unpacked(split):
     return PretrainingRows(split, PAIRS, ROW, [3])
 
 
+@pytest.fixture(params=[ROW, PACKED], ids=["unpacked", "packed"])
+def rows(split, request):
+    return PretrainingRows(split, PAIRS, request.param, [3])
+
+
 def assert_equal(first, second):
-    for name, a, b in zip(Batch._fields, first, second, strict=True):
+    for name, a, b in zip(first._fields, first, second, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def take(batch, places):
-    return Batch(*(column[places] for column in batch))
+    return batch._make(column[places] for column in batch)
 
 
 def epoch(rows, number=0):
@@ -104,12 +111,12 @@ def test_rows_are_cls_a_sep_b_sep_with_segments_mask_and_label(split, sampling, 
     assert len(set(found)) > 0.9 * len(expected)  # few are left out in favour of equal epochs
 
 
-def test_ids_segments_mask_and_label_are_int32(rows):
-    assert {column.dtype for column in rows(np.arange(4))} == {np.dtype(np.int32)}
+def test_ids_segments_mask_and_label_are_int32(unpacked):
+    assert {column.dtype for column in unpacked(np.arange(4))} == {np.dtype(np.int32)}
 
 
-def test_label_zero_is_text_that_follows_on(rows):
-    batch = epoch(rows)
+def test_label_zero_is_text_that_follows_on(unpacked):
+    batch = epoch(unpacked)
     follows = batch.next_sentence_label == 0
     assert 0.2 < follows.mean() < 0.6
     a_ends = [row.index(SEP) for row in batch.input_ids.tolist()]
@@ -140,7 +147,7 @@ def test_a_row_is_a_function_of_its_index_alone(rows):
 
 def test_another_object_gives_the_same_rows_from_anywhere(split, rows):
     last = np.arange(3 * rows.rows_per_epoch - 8, 3 * rows.rows_per_epoch + 8)
-    assert_equal(PretrainingRows(split, PAIRS, ROW, [3])(last), rows(last))
+    assert_equal(PretrainingRows(split, PAIRS, rows.row, [3])(last), rows(last))
 
 
 def test_an_earlier_epoch_can_be_read_again(rows):
@@ -156,20 +163,22 @@ def test_epochs_differ(rows):
 
 
 def test_seeds_differ(split, rows):
-    other = PretrainingRows(split, PAIRS, ROW, [4])
+    other = PretrainingRows(split, PAIRS, rows.row, [4])
     common = set(as_rows(epoch(rows))) & set(as_rows(epoch(other)))
     assert len(common) < 0.3 * rows.rows_per_epoch
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_every_shard_is_used_in_each_epoch_and_as_much_as_it_holds(rows, number):
-    counts = np.bincount(shards_of(rows, epoch(rows, number)), minlength=5)
+    batch = epoch(rows, number)
+    sequences = (batch.input_ids == CLS).sum(1)
+    counts = np.bincount(shards_of(rows, batch), sequences, minlength=5)
     passes = [
         len(sample_pairs(shard, PAIRS, ROW.max_seq_length, [9, i]).is_next)
         for i, shard in enumerate(rows.split.shards)
     ]
     np.testing.assert_allclose(counts, passes, rtol=0.15)
-    assert counts.sum() == rows.rows_per_epoch
+    assert len(sequences) == rows.rows_per_epoch
 
 
 def test_rows_of_a_group_are_mixed_and_groups_follow_one_another(rows):

@@ -111,6 +111,7 @@ def write_run(folder: Path, *, steps: int = STEPS, every: int = 10) -> Path:
     ]
     write_json(folder / "parameters.json", parameters)
     shares = {
+        "pairs_per_row": 1.28,
         "is_next_share": 0.531,
         "padding_share": 0.041,
         "truncated_share": 0.22,

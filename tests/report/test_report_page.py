@@ -45,6 +45,7 @@ def test_the_figures_of_a_finished_run(run_folder: Path, read_page):
     assert "always the commoner answer: 53.1%" in text
     assert "Step 400. The MLM loss still sits at the unigram entropy" in text
     assert "no text leftfirst: library/abc.txt:7118 documents" in text
+    assert "pairs in a row1.281.28" in text
     assert "optimizer.learning_rate0.003" in text
 
 

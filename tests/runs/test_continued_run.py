@@ -18,7 +18,10 @@ from bert_jax.training.records import Records
 from bert_jax.training.state import path_of
 
 # What a clock decides.
-TIMED = ("sequences_per_second", "tokens_per_second", "model_flops_per_second", "peak_share")
+TIMED = (
+    *("sequences_per_second", "tokens_per_second", "useful_tokens_per_second"),
+    *("model_flops_per_second", "peak_share"),
+)
 
 
 class Killed(BaseException):

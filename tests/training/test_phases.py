@@ -74,6 +74,18 @@ def test_later_phases_take_the_last_steps_and_keep_what_they_do_not_change():
     )
 
 
+def test_a_phase_packs_as_the_one_before_it_until_it_says_otherwise():
+    later = {
+        "packed": PhaseConfig(20, packed_length=512, packed_sequences=6),
+        "same": PhaseConfig(10, max_seq_length=512),
+        "not": PhaseConfig(10, packed_length=0),
+    }
+    phases = plan_phases(100, FIRST, later, optimizer()).phases
+    assert [p.packed_length for p in phases] == [0, 512, 512, 0]
+    assert [p.row_length for p in phases] == [128, 512, 512, 512]
+    assert [p.packed_sequences for p in phases] == [1, 6, 6, 6]
+
+
 def test_without_a_restart_the_schedule_runs_on():
     whole = plan_phases(100, FIRST, {}, optimizer()).rate
     cut = plan_phases(100, FIRST, {"long": PhaseConfig(20)}, optimizer()).rate
@@ -107,6 +119,13 @@ def test_a_restart_keeps_the_peak_and_warm_up_that_it_does_not_change():
         (20, {"long": PhaseConfig(5, warmup_steps=0)}, "set restart_schedule=True"),
         (20, {"long": PhaseConfig(5, batch_size=3)}, "batch_size=3 is not a multiple of"),
         (20, {"long": PhaseConfig(5, batch_size=-2)}, "batch_size=-2 must be at least 1"),
+        (
+            20,
+            {"long": PhaseConfig(5, packed_length=64)},
+            "packed_length=64 of the long phase is less than its max_seq_length=128",
+        ),
+        (20, {"long": PhaseConfig(5, packed_length=-1)}, "packed_length=-1 of the long phase is"),
+        (20, {"long": PhaseConfig(5, packed_sequences=-1)}, "packed_sequences=-1 must be at"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(steps, later, message):
