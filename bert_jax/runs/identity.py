@@ -8,7 +8,8 @@ from typing import Any
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.whole import write_json
 
-# What may differ when a run continues: how long, how often, on what, and where things are computed.
+# What may differ when a run continues: how long, how often, on what, and where things are computed,
+# and what becomes of steps that went wrong.
 MAY_CHANGE = (
     "train.steps",
     "train.log_every",
@@ -16,6 +17,8 @@ MAY_CHANGE = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.watchdog_seconds",
+    "train.skipped_steps_limit",
+    "train.spike_",
     "prepare.workers",
     "mesh.",
     "rules.",

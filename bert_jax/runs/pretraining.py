@@ -66,6 +66,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
                 Window(**window),
                 rate=pretraining.plan.rate,
                 intervals=intervals_of(config.train),
+                guard=config.train.guard,
                 checkpoints=checkpoints,
                 records=Records(workdir, step),
                 watchdog_seconds=config.train.watchdog_seconds,
