@@ -190,7 +190,7 @@ class Loop:
                 self.watchdog.alive()
             if stopping and done < end:
                 assert self.stop.number is not None
-                raise Stopped(self.stop.number, done)
+                raise Stopped(self.stop.number, f" at step {done}, saved")
             if enough:
                 break
             clock.resume()
