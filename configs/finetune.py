@@ -91,7 +91,9 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.train.patience = 0  # evaluations without a better score after which to stop; 0: never
     config.train.log_every = 0  # steps; 0: fifty times in the run
     config.train.checkpoint_every = 500  # steps
-    config.train.skipped_steps_limit = 20  # not finite in a row, then it stops with code 6
+    config.train.skipped_steps_limit = 20  # in a row, then the run stops with code 6
+    config.train.spike_factor = 0.0  # skip norms so many deviations high, say 10; 0: never
+    config.train.spike_window = 100  # steps before whose norms tell what is high
     config.train.watchdog_seconds = 3600.0  # with nothing finished it leaves with code 8; 0: never
 
     config.mesh = base.mesh

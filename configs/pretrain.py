@@ -93,7 +93,9 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.train.samples = 8  # held-out sentences whose [MASK]s are shown in the report
     config.train.checkpoint_every = 5_000  # steps
     config.train.keep_checkpoints = 2  # the newest
-    config.train.skipped_steps_limit = 20  # not finite in a row, then the run stops with code 6
+    config.train.skipped_steps_limit = 20  # in a row, then the run stops with code 6
+    config.train.spike_factor = 0.0  # skip norms so many deviations high, say 10; 0: never
+    config.train.spike_window = 100  # steps before whose norms tell what is high
     config.train.watchdog_seconds = 3600.0  # with nothing finished it leaves with code 8; 0: never
 
     config.phases = ConfigDict()  # later phases by name; see configs/bert.py

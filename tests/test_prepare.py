@@ -63,22 +63,53 @@ def test_errors_are_one_line_and_a_code(tmp_path, text, overrides, code, message
     assert sorted(tmp_path.iterdir()) == [text]
 
 
-def test_a_killed_run_leaves_nothing_under_the_name_and_can_be_repeated(tmp_path):
-    text = tmp_path / "text.txt"
+def write_much(path):
+    """Write a text that takes seconds to encode."""
     line = "Some words are written on this line of the file. And a few more of them.\n"
-    text.write_text((line * 50 + "\n") * 1_200)
-    out = tmp_path / "out"
-    overrides = [f"input={text}", f"output={out}", "tokenizer.vocab_size=100", "workers=2"]
-    process = subprocess.Popen(command(*overrides), cwd=ROOT, stderr=subprocess.DEVNULL)
-    partial = tmp_path / ".out.partial"
+    path.write_text((line * 50 + "\n") * 1_200)
+
+
+def start_until_it_encodes(partial, *overrides):
+    """Start a preparation, and return its process once it has a tokenizer."""
+    process = subprocess.Popen(
+        command(*overrides),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while not (partial / "tokenizer").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_with_nothing_kept(tmp_path, number, code):
+    text = tmp_path / "text.txt"
+    write_much(text)
+    overrides = [f"input={text}", f"output={tmp_path / 'out'}", "tokenizer.vocab_size=100"]
+    process = start_until_it_encodes(tmp_path / ".out.partial", *overrides, "workers=2")
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    wanted = f"stopped by {number.name}; nothing was kept, the same command begins anew"
+    assert printed.splitlines()[-1] == wanted
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def test_a_killed_run_leaves_nothing_under_the_name_and_can_be_repeated(tmp_path):
+    text = tmp_path / "text.txt"
+    write_much(text)
+    out, partial = tmp_path / "out", tmp_path / ".out.partial"
+    overrides = [f"input={text}", f"output={out}", "tokenizer.vocab_size=100", "workers=2"]
+    deadline = time.monotonic() + 120
+    process = start_until_it_encodes(partial, *overrides)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers = children.read_text().split() if children.exists() else []
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert partial.exists() and not out.exists()
     while any(os.path.exists(f"/proc/{worker}") for worker in workers):
         assert time.monotonic() < deadline, "workers outlive their parent"

@@ -1,5 +1,6 @@
 """Apply a function to a stream of items in several processes, in order and in bounded memory."""
 
+import concurrent.futures
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -14,23 +15,33 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-from bert_jax.errors import DataError
+from bert_jax.errors import DataError, Stuck
 
 _IN_FLIGHT = 3  # items a worker; results wait in memory until their turn
+_PATIENCE = 600  # seconds for an item that takes one or two
 
 
 class Workers:
-    """A pool of processes; with a count of 0 or 1 everything happens in this one."""
+    """A pool of processes; with a count of 0 or 1 everything happens in this one.
+
+    Raises, while items are mapped:
+        DataError: a process died.
+        Stuck: one was stopped, or does not come back.
+    """
 
     def __init__(self, count: int):
         self._count = count if count > 1 else 0
         self._executor: ProcessPoolExecutor | None = None
+        self._others = set(multiprocessing.active_children())  # of whoever calls
 
     def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._executor is not None:
+            # What they still do is not wanted any more, and one that was stopped would never end.
+            for process in set(multiprocessing.active_children()) - self._others:
+                process.kill()
             self._executor.shutdown(wait=True, cancel_futures=True)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -45,9 +56,9 @@ class Workers:
             for item in items:
                 waiting.append(self._executor.submit(function, item))
                 if len(waiting) >= _IN_FLIGHT * self._count:
-                    yield waiting.popleft().result()
+                    yield _result(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         except BrokenProcessPool:
             raise DataError(
                 "a worker process died, most likely for lack of memory; use fewer --config.workers"
@@ -63,6 +74,18 @@ class Workers:
         with _unnamed_main():
             executor.submit(int)  # starts the processes
         return executor
+
+
+def _result(future: Future[Any]) -> Any:
+    """Wait for a result, but not for ever."""
+    # Counted in short waits: a clock would run on while this process itself is stopped.
+    for _ in range(_PATIENCE):
+        if concurrent.futures.wait([future], timeout=1.0).done:
+            return future.result()
+    raise Stuck(
+        f"a worker process has not come back for {_PATIENCE} seconds; was it stopped, or does the "
+        "text lie where nothing answers? The same command begins anew"
+    )
 
 
 @contextmanager

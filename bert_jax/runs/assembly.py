@@ -211,9 +211,9 @@ class Pretraining:
             self.objective(phase), self.transformation, accumulation=phase.gradient_accumulation
         )
 
-        def batch(step: int) -> Any:
+        def rows_of(step: int) -> NDArray[np.int64]:
             first = (step - phase.start) * phase.batch_size
-            return self.put(rows(np.arange(first, first + phase.batch_size)))
+            return np.arange(first, first + phase.batch_size)
 
         statistics = rows.statistics()
         tokens, slots = phase.batch_size * phase.row_length, phase.max_predictions
@@ -225,11 +225,12 @@ class Pretraining:
             end=phase.end,
             train_step=jax.jit(
                 step,
-                in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
-                out_shardings=(shardings, self.sharding.replicated),
+                in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
+                out_shardings=(shardings, *2 * (self.sharding.replicated,)),
                 donate_argnums=0,
             ),
-            batch=batch,
+            batch=lambda step: self.put(rows(rows_of(step))),
+            rows=rows_of,
             sequences=phase.batch_size * statistics["pairs_per_row"],
             tokens=tokens,
             useful_tokens=tokens * (1 - statistics["padding_share"]),

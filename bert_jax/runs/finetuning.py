@@ -48,12 +48,30 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         workdir: the run's folder.
         command: what the user typed, to be kept.
     """
+    folder = RunFolder(workdir)
     with locked(workdir), stop_requests() as stop:
-        folder = RunFolder(workdir)
+        try:
+            return _run(config, values, folder, command, stop)
+        except Stopped as stopped:
+            if folder.run.exists():
+                folder.set_status("stopped")
+            print(f"{stopped}; the same command continues")
+            return stopped.exit_code
+
+
+def _run(
+    config: FinetuneConfig,
+    values: dict[str, Any],
+    folder: RunFolder,
+    command: str,
+    stop: StopRequest,
+) -> int:
+    folder.check(values)
+    if folder.score.exists():
+        print(f"{folder.workdir}: finished; see {folder.score}")
+        return 0
+    with stop.at_once():
         folder.keep(values)
-        if folder.score.exists():
-            print(f"{workdir}: finished; see {folder.score}")
-            return 0
         finetuning = assemble(config)
         check_fingerprint(
             folder.read(),
@@ -61,26 +79,21 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
             finetuning.data_fingerprint,
             f"{config.data.path}: the data, as it is read,",
         )
-        for note in finetuning.notes:
-            print(f"note: {note}")
-        try:
-            if config.num_seeds == 1:
-                score = run_seed(finetuning, folder, config.seed, command, stop)
-            else:
-                folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
-                scores = {}
-                for seed in range(config.seed, config.seed + config.num_seeds):
-                    one = RunFolder(workdir / f"seed_{seed}")
-                    one.workdir.mkdir(exist_ok=True)
-                    one.keep({**values, "seed": seed, "num_seeds": 1})
-                    scores[seed] = run_seed(finetuning, one, seed, command, stop)
-                score = score_seeds(folder, scores, command)
-        except Stopped as stopped:
-            folder.set_status("stopped")
-            print(f"stopped by {stopped}, saved; the same command continues")
-            return stopped.exit_code
-        folder.set_status("finished")
-        print(f"finished: {in_words(score)}; {folder.write_report()}")
+    for note in finetuning.notes:
+        print(f"note: {note}")
+    if config.num_seeds == 1:
+        score = run_seed(finetuning, folder, config.seed, command, stop)
+    else:
+        folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
+        scores = {}
+        for seed in range(config.seed, config.seed + config.num_seeds):
+            one = RunFolder(folder.workdir / f"seed_{seed}")
+            one.workdir.mkdir(exist_ok=True)
+            one.keep({**values, "seed": seed, "num_seeds": 1})
+            scores[seed] = run_seed(finetuning, one, seed, command, stop)
+        score = score_seeds(folder, scores, command)
+    folder.set_status("finished")
+    print(f"finished: {in_words(score)}; {folder.write_report()}")
     return 0
 
 
@@ -90,7 +103,7 @@ def run_seed(
     """Train, or go on to train, from one seed; return the score.
 
     Raises:
-        Stopped: a signal came; the state is saved.
+        Stopped: a signal came; what was trained is saved.
     """
     if folder.score.exists():
         print(f"seed {seed}: finished")
@@ -127,6 +140,7 @@ def run_seed(
         Window(**window),
         rate=finetuning.rate,
         intervals=finetuning.intervals,
+        guard=finetuning.guard,
         checkpoints=checkpoints,
         records=records,
         watchdog_seconds=finetuning.watchdog_seconds,
@@ -135,7 +149,8 @@ def run_seed(
         shown=(metric,),
     )
     known = {} if best.scores is None else {finetuning.task.selects_by: best.scores}
-    score = score_run(finetuning, folder, seed, command, known)
+    with stop.at_once():  # the same command scores again
+        score = score_run(finetuning, folder, seed, command, known)
     folder.set_status("finished")
     folder.write_report()
     return score
@@ -210,6 +225,7 @@ def assemble(config: FinetuneConfig) -> Finetuning:
         sharding=config.sharding(),
         steps=steps,
         intervals=intervals_of(settings, steps),
+        guard=settings.guard,
         patience=settings.patience,
         watchdog_seconds=settings.watchdog_seconds,
         notes=(*task.notes, *notes),

@@ -11,7 +11,7 @@ import jax
 
 from bert_jax.errors import BertJaxError, DataError
 from bert_jax.report import write_report
-from bert_jax.runs.identity import keep_config
+from bert_jax.runs.identity import check_config, keep_config
 from bert_jax.runs.models import CHECKPOINTS
 from bert_jax.whole import write_json
 
@@ -29,15 +29,23 @@ class RunFolder:
         self.run = workdir / "run.json"
         self.score = workdir / "score.json"  # of fine-tuning
 
-    def keep(self, config: Mapping[str, Any]) -> None:
-        """Store the config, or check it against the one that the run began with.
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Check a config against the one that the run began with, if it did.
 
         Raises:
             ConfigError: it is that of another run.
         """
         begun = self.run.exists() or self.checkpoints.exists()
-        if not begun:  # refused before it began: that config binds nobody
-            self.config.unlink(missing_ok=True)
+        if begun:  # else it was refused before it began: that config binds nobody
+            check_config(self.config, config)
+
+    def keep(self, config: Mapping[str, Any]) -> None:
+        """Check the config, and store it where it says anything new.
+
+        Raises:
+            ConfigError: it is that of another run.
+        """
+        self.check(config)
         keep_config(self.config, config)
 
     def read(self) -> dict[str, Any]:

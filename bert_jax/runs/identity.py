@@ -8,7 +8,8 @@ from typing import Any
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.whole import write_json
 
-# What may differ when a run continues: how long, how often, on what, and where things are computed.
+# What may differ when a run continues: how long, how often, on what, and where things are computed,
+# and what becomes of steps that went wrong.
 MAY_CHANGE = (
     "train.steps",
     "train.log_every",
@@ -16,6 +17,8 @@ MAY_CHANGE = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.watchdog_seconds",
+    "train.skipped_steps_limit",
+    "train.spike_",
     "prepare.workers",
     "mesh.",
     "rules.",
@@ -24,29 +27,39 @@ MAY_CHANGE = (
 )
 
 
-def keep_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Store a run's config, or check it against the one it was started with.
+def check_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Check a config against the one that a run was started with, if that was kept.
 
     Raises:
         ConfigError: something differs that would make it another run.
     """
-    if path.exists():
-        try:
-            before = dict(_flatten(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise ConfigError(f"{path}: unreadable ({error})") from error
-        now = dict(_flatten(json.loads(json.dumps(config))))
-        differences = [
-            f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
-            for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name) and not name.startswith(MAY_CHANGE)
-        ]
-        if differences:
-            raise ConfigError(
-                f"{path.parent} holds a run with another config ({'; '.join(differences)}); "
-                "continue it with the old values, or choose another --workdir"
-            )
-    write_json(path, config)
+    if not path.exists():
+        return
+    try:
+        before = dict(_flatten(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{path}: unreadable ({error})") from error
+    now = dict(_flatten(json.loads(json.dumps(config))))
+    differences = [
+        f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and not name.startswith(MAY_CHANGE)
+    ]
+    if differences:
+        raise ConfigError(
+            f"{path.parent} holds a run with another config ({'; '.join(differences)}); "
+            "continue it with the old values, or choose another --workdir"
+        )
+
+
+def keep_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Store a run's config; a file that says the same is left as it is."""
+    try:
+        same = json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(config))
+    except (OSError, ValueError, RecursionError):
+        same = False
+    if not same:
+        write_json(path, config)
 
 
 def check_fingerprint(run: Mapping[str, Any], name: str, fingerprint: str, what: str) -> None:

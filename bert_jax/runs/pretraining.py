@@ -18,7 +18,7 @@ from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.phases import Phase, plan_phases
 from bert_jax.training.records import Records
-from bert_jax.training.signals import Stopped, stop_requests
+from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.workdir import locked
 
 
@@ -32,9 +32,23 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         command: what the user typed, to be kept.
     """
     with locked(workdir), stop_requests() as stop:
-        folder = RunFolder(workdir)
-        folder.keep(values)
-        corpus = open_or_prepare(config, workdir)
+        try:
+            return _run(config, values, RunFolder(workdir), command, stop)
+        except Stopped as stopped:
+            print(f"{stopped}; the same command continues")
+            return stopped.exit_code
+
+
+def _run(
+    config: PretrainConfig,
+    values: dict[str, Any],
+    folder: RunFolder,
+    command: str,
+    stop: StopRequest,
+) -> int:
+    with stop.at_once():
+        folder.check(values)
+        corpus = open_or_prepare(config, folder.workdir)
         check_fingerprint(
             folder.read(),
             "corpus_fingerprint",
@@ -48,35 +62,33 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         step, steps = int(state.step), config.train.steps
         if step >= steps:
             print(
-                f"{workdir}: finished at step {step}; see {folder.report}. "
+                f"{folder.workdir}: finished at step {step}; see {folder.report}. "
                 f"To train on: --config.train.steps={2 * step}"
             )
             return 0
+        folder.keep(values)
         stages = [
             pretraining.stage(phase, describe_pairs(folder, pretraining, phase))
             for phase in pretraining.plan.phases
             if phase.end > step
         ]
         describe(folder, pretraining, command, config.optimizer.no_decay, step)
-        try:
-            train(
-                folder,
-                stages,
-                state,
-                Window(**window),
-                rate=pretraining.plan.rate,
-                intervals=intervals_of(config.train),
-                checkpoints=checkpoints,
-                records=Records(workdir, step),
-                watchdog_seconds=config.train.watchdog_seconds,
-                stop=stop,
-                loss_terms=pretraining.loss_terms,
-            )
-        except Stopped as stopped:
-            print(f"stopped by {stopped}, saved; the same command continues")
-            return stopped.exit_code
-        folder.set_status("finished")
-        print(f"finished; {folder.write_report()}")
+    train(
+        folder,
+        stages,
+        state,
+        Window(**window),
+        rate=pretraining.plan.rate,
+        intervals=intervals_of(config.train),
+        guard=config.train.guard,
+        checkpoints=checkpoints,
+        records=Records(folder.workdir, step),
+        watchdog_seconds=config.train.watchdog_seconds,
+        stop=stop,
+        loss_terms=pretraining.loss_terms,
+    )
+    folder.set_status("finished")
+    print(f"finished; {folder.write_report()}")
     return 0
 
 

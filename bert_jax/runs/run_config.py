@@ -7,6 +7,7 @@ from typing import ClassVar
 from bert_jax import cli
 from bert_jax.model import Execution
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
+from bert_jax.training.skipping import SpikeGuard
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class TrainingConfig:
     log_every: int
     checkpoint_every: int
     skipped_steps_limit: int
+    spike_factor: float
+    spike_window: int
     watchdog_seconds: float
 
     least: ClassVar[Mapping[str, int]] = {
@@ -41,6 +44,12 @@ class TrainingConfig:
                 f"batch_size={self.batch_size} is not a multiple of "
                 f"gradient_accumulation={self.gradient_accumulation}"
             )
+        _ = self.guard
+
+    @property
+    def guard(self) -> SpikeGuard:
+        """Which gradients are too large to be followed."""
+        return SpikeGuard(self.spike_factor, self.spike_window)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from bert_jax.data.grouping import Grouping, fitting_lengths
+from bert_jax.data.grouping import Grouping, RowBatch, fitting_lengths
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError
 from bert_jax.interop.published import Published
@@ -35,6 +35,7 @@ from bert_jax.tasks.task import Task
 from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
 from bert_jax.training.sharding import Sharding
+from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.throughput import flops_per_row
@@ -72,6 +73,7 @@ class Finetuning:
     sharding: Sharding
     steps: int
     intervals: Intervals
+    guard: SpikeGuard
     patience: int
     watchdog_seconds: float
     notes: tuple[str, ...]
@@ -163,13 +165,16 @@ class Finetuning:
         grouping = self.grouping(features, self.batching.batch_size)
 
         @functools.lru_cache(maxsize=2)
-        def epoch(number: int) -> Sequence[Any]:
+        def epoch(number: int) -> Sequence[RowBatch]:
             return grouping.in_random_order((seed, number))
 
-        def batch(step: int) -> TaskBatch:
+        def chosen(step: int) -> RowBatch:
             number, place = divmod(step, grouping.batches_per_epoch)
-            chosen = epoch(number)[place]
-            return self.put(fill(features, chosen, self.batching.batch_size, self.tokenizer.pad_id))
+            return epoch(number)[place]
+
+        def batch(step: int) -> TaskBatch:
+            size, pad_id = self.batching.batch_size, self.tokenizer.pad_id
+            return self.put(fill(features, chosen(step), size, pad_id))
 
         def held_out(params: Any) -> dict[str, float]:
             metrics, best.latest = self.held_out(params)
@@ -182,6 +187,7 @@ class Finetuning:
             end=self.steps,
             train_step=self._train_step,
             batch=batch,
+            rows=lambda step: chosen(step).rows,
             sequences=sequences,
             tokens=round(sequences * tokens),
             flops=3.0 * sequences * flops_per_row(self.model, round(tokens), 0),
@@ -249,8 +255,8 @@ class Finetuning:
         )
         return jax.jit(
             step,
-            in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
-            out_shardings=(shardings, self.sharding.replicated),
+            in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
+            out_shardings=(shardings, *2 * (self.sharding.replicated,)),
             donate_argnums=0,
         )
 

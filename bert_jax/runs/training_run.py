@@ -12,6 +12,7 @@ from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import tabulated
 from bert_jax.training.signals import Stopped, StopRequest
+from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import TrainState
 from bert_jax.training.throughput import peak_flops
 from bert_jax.training.watchdog import Watchdog
@@ -25,6 +26,7 @@ def train(
     *,
     rate: optax.Schedule,
     intervals: Intervals,
+    guard: SpikeGuard,
     checkpoints: Checkpoints,
     records: Records,
     watchdog_seconds: float,
@@ -41,6 +43,7 @@ def train(
         window: metrics summed since the last line.
         rate: learning rate at a step.
         intervals: how often to log, evaluate and save.
+        guard: which gradients are too large to be followed.
         checkpoints: where states go.
         records: where metrics go, cut to where training stands; closed at the end.
         watchdog_seconds: with nothing finished for so long the process leaves; 0: never.
@@ -50,7 +53,7 @@ def train(
 
     Raises:
         Stopped: a signal came; the state is saved, and the folder says so.
-        NumericsError: too many steps in a row were not finite.
+        NumericsError: too many steps in a row were skipped.
     """
     progress = Progress(int(state.step), stages[-1].end, shown)
     peak = peak_flops(jax.devices()[0])
@@ -58,6 +61,7 @@ def train(
         stages,
         rates=tabulated(rate, stages[-1].end),
         intervals=intervals,
+        guard=guard,
         checkpoints=checkpoints,
         records=records,
         progress=progress,

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array
 from numpy.typing import NDArray
 
 from bert_jax.errors import NumericsError
@@ -16,7 +17,8 @@ from bert_jax.training.prefetch import prefetched
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
-from bert_jax.training.state import TrainState
+from bert_jax.training.skipping import SpikeGuard, describe_skipped
+from bert_jax.training.state import TrainState, flatten
 from bert_jax.training.step import TrainStep
 from bert_jax.training.watchdog import Watchdog
 
@@ -40,6 +42,7 @@ class Stage:
         end: step after the last.
         train_step: jitted, donates its state.
         batch: from a step number to that step's batch, on the devices.
+        rows: from a step number to the numbers of the rows that its batch is made of.
         sequences: sequences a step, on average.
         tokens: tokens a step, padding included.
         flops: model FLOPs a step.
@@ -51,6 +54,7 @@ class Stage:
     end: int
     train_step: TrainStep
     batch: Callable[[int], Any]
+    rows: Callable[[int], NDArray[np.int64]]
     sequences: float
     tokens: int
     flops: float
@@ -77,18 +81,25 @@ class Evaluation:
 
 @dataclass
 class Window:
-    """Metrics summed since the last line was logged; kept in checkpoints to continue exactly."""
+    """What the loop knows of the steps behind it; kept in checkpoints to continue exactly.
+
+    Attributes:
+        sums: of each metric since the last line was logged: numerator, denominator.
+        skipped_in_a_row: steps.
+        norms: (step, norm) of the last finite gradients, where spikes are watched for.
+    """
 
     sums: dict[str, list[float]] = field(default_factory=dict)
     skipped_in_a_row: int = 0
+    norms: list[tuple[int, float]] = field(default_factory=list)
 
     def add(self, metrics: Metrics) -> None:
-        """Add a step's metrics."""
-        for name, ratio in metrics.items():
-            entry = self.sums.setdefault(name, [0.0, 0.0])
-            entry[0] += float(ratio.numerator)
-            entry[1] += float(ratio.denominator)
+        """Add a step's metrics; of a step that was skipped, that it was."""
         skipped = float(metrics["skipped"].numerator) > 0
+        for name in ["skipped"] if skipped else metrics:
+            entry = self.sums.setdefault(name, [0.0, 0.0])
+            entry[0] += float(metrics[name].numerator)
+            entry[1] += float(metrics[name].denominator)
         self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
 
     def means(self) -> dict[str, float]:
@@ -106,6 +117,7 @@ class Loop:
         stages: the phases, in order.
         rates: the learning rate of every step.
         intervals: how often to log, evaluate and save.
+        guard: which gradients are too large to be followed.
         checkpoints: where states go.
         records: where metrics go.
         progress: what the user sees.
@@ -118,6 +130,7 @@ class Loop:
     stages: Sequence[Stage]
     rates: NDArray[np.float32]
     intervals: Intervals
+    guard: SpikeGuard
     checkpoints: Checkpoints
     records: Records
     progress: Progress
@@ -131,7 +144,7 @@ class Loop:
 
         Raises:
             Stopped: a signal came; the state is saved.
-            NumericsError: too many steps in a row were not finite.
+            NumericsError: too many steps in a row were skipped.
         """
         with self.watchdog:
             for stage in self.stages:
@@ -147,11 +160,14 @@ class Loop:
         end = self.stages[-1].end
         clock, pending = _Clock(), None
         for step, batch in self._batches(stage, start):
-            state, metrics = stage.train_step(state, batch, self.rates[step])
+            limit = self.guard.limit(window.norms, step, stage.start)
+            state, metrics, norms = stage.train_step(
+                state, batch, self.rates[step], np.float32(limit)
+            )
             # Metrics are fetched one step late, when the device already has its next step.
             if pending is not None:
-                self._take(pending, window)
-            pending, done = metrics, step + 1
+                self._take(pending, stage, state, window)
+            pending, done = _Dispatched(step, limit, metrics, norms), step + 1
             self.progress.advance()
             clock.steps += 1
             stopping = self.stop.number is not None
@@ -160,7 +176,7 @@ class Loop:
             evaluating = done % self.intervals.evaluate == 0 or done == end
             if not (saving or logging or evaluating):
                 continue
-            self._take(pending, window)
+            self._take(pending, stage, state, window)
             pending = None
             clock.pause()
             if logging:
@@ -176,24 +192,45 @@ class Loop:
                 self.watchdog.alive()
             if stopping and done < end:
                 assert self.stop.number is not None
-                raise Stopped(self.stop.number, done)
+                raise Stopped(self.stop.number, f" at step {done}, saved")
             if enough:
                 break
             clock.resume()
+        if pending is not None:
+            self._take(pending, stage, state, window)
         return state
 
     def _batches(self, stage: Stage, start: int) -> Iterator[tuple[int, Any]]:
         batches = prefetched(stage.batch, start, stage.end)
         return zip(range(start, stage.end), batches, strict=True)
 
-    def _take(self, metrics: Metrics, window: Window) -> None:
-        window.add(jax.device_get(metrics))
+    def _take(self, step: "_Dispatched", stage: Stage, state: TrainState, window: Window) -> None:
+        """Wait for a step to be finished, and look at what it tells."""
+        metrics = jax.device_get(step.metrics)
         self.watchdog.alive()
+        norm = float(metrics["grad_norm"].numerator)
+        window.add(metrics)
+        window.norms = self.guard.remember(window.norms, step.index, norm)
+        if not window.skipped_in_a_row:
+            return
+        values = {name: float(top) / max(float(low), 1e-9) for name, (top, low) in metrics.items()}
+        skipped = describe_skipped(
+            norm=norm,
+            limit=step.limit,
+            loss=self._with_loss(values).get("loss"),
+            rows=stage.rows(step.index).tolist(),
+            norms=dict(
+                zip(flatten(state.params), jax.device_get(step.norms).tolist(), strict=True)
+            ),
+        )
+        self.records.skipped(step.index + 1, skipped)
+        size = f"gradient norm {norm:.4g}, may be {step.limit:.4g}"
+        self.progress.say(f"step {step.index + 1} skipped: {size}; see skipped.jsonl")
         if window.skipped_in_a_row >= self.intervals.skipped_limit:
             raise NumericsError(
-                f"{window.skipped_in_a_row} steps in a row had gradients that are not finite and "
-                "were skipped; lower config.optimizer.learning_rate, lengthen its warm-up, or "
-                "look for what is wrong in the data; the last checkpoint is still good"
+                f"{window.skipped_in_a_row} steps in a row were skipped, the last with a {size}; "
+                "lower config.optimizer.learning_rate, lengthen its warm-up, or look for what is "
+                "wrong in the rows that skipped.jsonl names; the last checkpoint is still good"
             )
 
     def _log(self, step: int, stage: Stage, window: Window, clock: "_Clock") -> None:
@@ -223,6 +260,16 @@ class Loop:
         if not all(term in values for term in self.loss_terms):
             return values  # an evaluation may be of other things than the loss
         return {"loss": sum(values[term] for term in self.loss_terms), **values}
+
+
+@dataclass(frozen=True)
+class _Dispatched:
+    """A step that the device has been given, and what it will tell when it is finished."""
+
+    index: int
+    limit: float
+    metrics: Metrics
+    norms: Array
 
 
 class _Clock:

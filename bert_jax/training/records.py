@@ -12,7 +12,7 @@ from typing import Any
 from bert_jax.disk import naming
 from bert_jax.whole import write_text
 
-FILES = ("metrics", "samples", "notes")
+FILES = ("metrics", "samples", "notes", "skipped")
 _FLUSH_SECONDS = 30.0  # TensorBoard lags behind by so much at most
 
 
@@ -49,6 +49,10 @@ class Records:
     def note(self, step: int, text: str) -> None:
         """Write something the user should know."""
         self._append("notes", {"step": step, "text": text})
+
+    def skipped(self, step: int, values: dict[str, Any]) -> None:
+        """Write what is known of a step that was left out."""
+        self._append("skipped", {"step": step, **values})
 
     def sync(self) -> None:
         """Make all that was written durable; to be called before a checkpoint names its step."""

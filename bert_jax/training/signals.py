@@ -1,19 +1,20 @@
-"""Being asked to stop: the first time at the end of a step, the second time at once."""
+"""Being asked to stop: the first time where nothing is lost by it, the second time at once."""
 
 import contextlib
 import signal
 from collections.abc import Iterator
 
 
-class Stopped(Exception):
-    """Training ended early, on request, with its state saved.
+class Stopped(BaseException):
+    """Work ended early, on request. No `Exception`: what handles errors is not to handle this.
 
     Attributes:
         exit_code: 128 + the signal's number, as shells report it.
     """
 
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"{signal.Signals(number).name} at step {step}")
+    def __init__(self, number: int, kept: str = "") -> None:
+        """Say what by, and what was kept: ", saved"."""
+        super().__init__(f"stopped by {signal.Signals(number).name}{kept}")
         self.exit_code = 128 + number
 
 
@@ -21,11 +22,29 @@ class StopRequest:
     """Whether SIGTERM or SIGINT has arrived."""
 
     number: int | None = None
+    _at_once = False
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Leave as soon as a signal arrives, or if one has: inside there is nothing to be saved.
+
+        Raises:
+            Stopped: from whatever was being done.
+        """
+        self._at_once = True
+        try:
+            if self.number is not None:
+                raise Stopped(self.number)
+            yield
+        finally:
+            self._at_once = False
 
     def _receive(self, number: int, frame: object) -> None:
         del frame
         self.number = number
         signal.signal(number, signal.SIG_DFL)
+        if self._at_once:
+            raise Stopped(number)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from bert_jax.objectives.objective import Metrics, Objective, Ratio
-from bert_jax.training.state import TrainState, replaced, select
+from bert_jax.training.state import TrainState, flatten, replaced, select
 
-TrainStep = Callable[[TrainState, Any, ArrayLike], tuple[TrainState, Metrics]]
+# (state, batch, learning rate, largest norm) -> (state, metrics, norm of each parameter's gradient)
+TrainStep = Callable[
+    [TrainState, Any, ArrayLike, ArrayLike], tuple[TrainState, Metrics, Float[Array, " parameters"]]
+]
 EvalStep = Callable[[Any, Any, Array], Metrics]
 
 
@@ -23,7 +26,7 @@ def make_train_step(
     accumulation: int = 1,
     moves: Callable[[str], bool] = lambda path: True,
 ) -> TrainStep:
-    """Build (state, batch, learning rate) -> (state, metrics), a pure function to be jitted.
+    """Build a `TrainStep`, a pure function to be jitted.
 
     Args:
         objective: what is trained.
@@ -35,13 +38,16 @@ def make_train_step(
     Masks are drawn for the whole batch from (key, step); the batch is then cut into
     `accumulation` parts whose gradients are added, each weighted by the whole batch's
     denominators, so the update is that of the whole batch whatever the number of parts.
-    A step whose gradients are not finite changes nothing but the step number, and says so in
-    `skipped`.
+    A step whose gradients are not finite, or have a global norm above the largest it is given,
+    changes nothing but the step number, and says so in `skipped`. The norms beside the metrics are
+    in the order of `flatten(state.params)`, 0 for what does not move.
     """
 
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def train_step(state: TrainState, batch: Any, rate: ArrayLike) -> tuple[TrainState, Metrics]:
+    def train_step(
+        state: TrainState, batch: Any, rate: ArrayLike, largest: ArrayLike
+    ) -> tuple[TrainState, Metrics, Array]:
         key = jax.random.fold_in(state.key, state.step)
         examples_key, dropout_key = jax.random.split(key)
         examples = objective.examples(batch, examples_key)
@@ -60,22 +66,31 @@ def make_train_step(
                 examples,
                 accumulation,
             )
+        # The sums of squares are computed once: XLA merges those of the one norm, of each, and of
+        # the clipping.
         norm = optax.tree.norm(gradients)
-        finite = jnp.isfinite(norm)
+        squares = {
+            path: optax.tree.norm(gradient, squared=True)
+            for path, gradient in flatten(gradients).items()
+        }
+        zero = jnp.zeros(())
+        taken = jnp.isfinite(norm) & (norm <= largest)
         updates, opt_state = optimizer.update(gradients, state.opt_state, moving, rate=rate)
         moved = optax.apply_updates(moving, updates)
 
         def keep(new: Array, old: Array) -> Array:
-            return jnp.where(finite, new, old)
+            return jnp.where(taken, new, old)
 
         one = jnp.ones(())
-        metrics |= {"grad_norm": Ratio(norm, one), "skipped": Ratio(1.0 - finite, one)}
-        return TrainState(
+        metrics |= {"grad_norm": Ratio(norm, one), "skipped": Ratio(1.0 - taken, one)}
+        after = TrainState(
             step=state.step + 1,
             params=replaced(state.params, jax.tree.map(keep, moved, moving)),
             opt_state=jax.tree.map(keep, opt_state, state.opt_state),
             key=state.key,
-        ), metrics
+        )
+        norms = jnp.sqrt(jnp.stack([squares.get(path, zero) for path in flatten(state.params)]))
+        return after, metrics, norms
 
     return train_step
 

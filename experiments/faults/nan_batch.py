@@ -14,6 +14,7 @@ from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.records import Records
 from bert_jax.training.signals import StopRequest
+from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import flatten
 from experiments.faults import artefacts, folders, toy
 from experiments.faults.tries import Campaign, Result, Try
@@ -45,6 +46,7 @@ def attempt(pretraining: Any, one: Try) -> Result:
         Window(),
         rate=pretraining.plan.rate,
         intervals=Intervals(log=1, evaluate=_STEPS, checkpoint=1, skipped_limit=3),
+        guard=SpikeGuard(factor=0.0, window=2),
         checkpoints=checkpoints,
         records=Records(one.folder, 0),
         watchdog_seconds=0,
@@ -56,6 +58,9 @@ def attempt(pretraining: Any, one: Try) -> Result:
     problems = []
     if skipped != [bad + 1]:
         problems.append(f"steps skipped: {skipped}, wanted {[bad + 1]}")
+    told = [(line["step"], line["rows"]) for line in folders.lines(one.folder / "skipped.jsonl")]
+    if told != [(bad + 1, stage.rows(bad).tolist())]:
+        problems.append(f"told of the skipped: {told}")
     states = {
         step: _arrays(checkpoints.directory, step, pretraining.abstract_state)
         for step in range(1, _STEPS + 1)

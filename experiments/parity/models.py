@@ -131,7 +131,7 @@ def trained_differences(case: Case) -> tuple[dict[str, float], float]:
     state = TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), key)
     losses = []
     for rate_now in tabulated(rate, STEPS):
-        state, metrics = step(state, fixed_examples(case.batch), rate_now)
+        state, metrics, _ = step(state, fixed_examples(case.batch), rate_now, np.inf)
         parts = (metrics["mlm_loss"], metrics["nsp_loss"])
         losses.append(sum(float(part.numerator / part.denominator) for part in parts))
     found = by_path(state.params, case.trained)

@@ -52,10 +52,12 @@ def make_state(params, optimizer, seed=1, moves=lambda path: True):
     return TrainState(jnp.zeros((), jnp.int32), params, moments, jax.random.key(seed))
 
 
-def jitted(objective, optimizer, donate_argnums=(), **options):
-    """The compiled step of an optimizer that has a rate of its own."""
+def jitted(objective, optimizer, donate_argnums=(), largest=np.inf, **options):
+    """The compiled step of an optimizer that has a rate of its own: state and metrics alone."""
     step = make_train_step(objective, optimizer, **options)
-    return jax.jit(lambda state, batch: step(state, batch, 1.0), donate_argnums=donate_argnums)
+    return jax.jit(
+        lambda state, batch: step(state, batch, 1.0, largest)[:2], donate_argnums=donate_argnums
+    )
 
 
 @pytest.fixture(scope="module")
@@ -125,22 +127,24 @@ def test_an_evaluation_depends_on_its_key_alone(params, batch):
     assert_close(with_dropout, without, 1e-5)
 
 
+def line_loss(params, examples, weights, key):
+    value = jnp.sum(examples * params["w"])
+    return value / weights["loss"], {"loss": Ratio(value, weights["loss"])}
+
+
+LINE = Objective(  # a number a column, whose gradient is the mean of the batch
+    examples=lambda batch, key: batch,
+    weights=lambda examples: {"loss": jnp.asarray(examples.shape[0], jnp.float32)},
+    loss=line_loss,
+)
+
+
 @pytest.fixture(scope="module")
 def line():
-    """A model of one number a column, whose gradient is the mean of the batch."""
-
-    def loss(params, examples, weights, key):
-        value = jnp.sum(examples * params["w"])
-        return value / weights["loss"], {"loss": Ratio(value, weights["loss"])}
-
-    objective = Objective(
-        examples=lambda batch, key: batch,
-        weights=lambda examples: {"loss": jnp.asarray(examples.shape[0], jnp.float32)},
-        loss=loss,
-    )
+    """A step of it, and the state after a good one."""
     optimizer = optax.adam(0.1)
     state = make_state({"w": jnp.arange(1.0, 4.0), "unused": jnp.ones(2)}, optimizer)
-    step = jitted(objective, optimizer)
+    step = jitted(LINE, optimizer)
     return step, step(state, jnp.ones((4, 3)))[0]
 
 
@@ -162,6 +166,41 @@ def test_a_good_step_after_a_skipped_one_goes_on_as_if_nothing_had_been(line):
     assert metrics["skipped"].numerator == 0
     assert_close((after.params, after.opt_state), (straight.params, straight.opt_state), 0)
     assert float(after.params["w"][0]) != float(state.params["w"][0])
+
+
+@pytest.mark.parametrize(("above", "skipped"), [(0, 0), (1, 1)])
+def test_a_gradient_of_the_largest_norm_is_followed_and_one_above_it_is_not(line, above, skipped):
+    _, state = line
+    step = jax.jit(make_train_step(LINE, optax.adam(0.1)))
+    norm = step(state, jnp.ones((4, 3)), 1.0, np.inf)[1]["grad_norm"].numerator
+    assert norm == pytest.approx(3**0.5)  # of [1, 1, 1]
+    largest = np.nextafter(norm, np.float32(0)) if above else norm
+    after, metrics, _ = step(state, jnp.ones((4, 3)), 1.0, largest)
+    assert (metrics["skipped"].numerator, metrics["grad_norm"].numerator) == (skipped, norm)
+    assert int(after.step) == int(state.step) + 1
+    same = jnp.array_equal(after.params["w"], state.params["w"])
+    assert bool(same) is bool(skipped)
+
+
+def test_the_norm_of_each_parameter_s_gradient_is_told_in_their_order(line):
+    _, state = line
+    batch = jnp.array([[3.0, np.nan, 0.0], [3.0, 0.0, 8.0]])
+    for rows, wanted in ((batch, np.nan), (batch.at[0, 1].set(0), 5.0)):
+        _, _, norms = make_train_step(LINE, optax.adam(0.1))(state, rows, 1.0, np.inf)
+        told = dict(zip(flatten(state.params), norms.tolist(), strict=True))
+        assert told == pytest.approx({"unused": 0.0, "w": wanted}, nan_ok=True)
+
+
+def test_the_norms_of_parameters_make_up_that_of_all_and_are_0_for_what_is_frozen(params, batch):
+    optimizer = optax.sgd(1.0)
+    step = jax.jit(make_train_step(OBJECTIVE, optimizer, moves=in_the_head))
+    state = make_state(params, optimizer, moves=in_the_head)
+    after, metrics, norms = step(state, batch, 1.0, np.inf)
+    moved = jax.tree.map(lambda a, b: jnp.linalg.norm(a - b), state.params, after.params)
+    for (path, wanted), norm in zip(flatten(moved).items(), norms.tolist(), strict=True):
+        assert norm == pytest.approx(float(wanted), rel=1e-3, abs=1e-6), path
+        assert (norm > 0) is in_the_head(path), path
+    assert metrics["grad_norm"].numerator == pytest.approx(float(jnp.linalg.norm(norms)), rel=1e-5)
 
 
 def test_one_batch_is_learnt_by_heart(params, batch):
@@ -258,7 +297,8 @@ def take_steps(pretraining, start):
     seen = jax.device_get(examples(stage.batch(0), jax.random.key(5)))
     metrics = []
     for step in range(2):
-        state, values = stage.train_step(state, stage.batch(step), np.float32(RATE))
+        rate, largest = np.float32(RATE), np.float32(np.inf)
+        state, values, _ = stage.train_step(state, stage.batch(step), rate, largest)
         metrics.append(jax.device_get(values))
     return seen, state, metrics, shardings
 
