@@ -23,8 +23,9 @@ def main(run: Path, record: Path) -> None:
     shutil.copy(corpus / "statistics.json", record / "statistics.json")
     held_out = json.loads((corpus / "manifest.json").read_text())["splits"]["validation"]
     # Phases have rows of their own: the last ones' are what the run ends with.
-    phases = [f".{name}" for name in json.loads((run / "config.json").read_text())["phases"]]
-    pairs = json.loads((run / f"pairs{phases[-1] if phases else ''}.json").read_text())["validation"]
+    phases = [*json.loads((run / "config.json").read_text())["phases"]]
+    last = "pairs.json" if not phases else f"pairs.{phases[-1]}.json"
+    pairs = json.loads((run / last).read_text())["validation"]
     majority = max(pairs["is_next_share"], 1 - pairs["is_next_share"])
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     panels = {
