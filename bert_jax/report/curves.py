@@ -93,7 +93,9 @@ def _majority(run: Run) -> Reference | None:
     share = majority_share(run)
     if share is None:
         return None
-    return Reference(share, f"always the commoner answer: {numbers.percent(share)}")
+    # Each phase has rows of its own, and of short ones fewer follow.
+    label = f"always the commoner answer: {numbers.percent(share)}"
+    return Reference(share, label, since=run.phase_start)
 
 
 def _explain_loss(run: Run, reference: Reference | None) -> str:

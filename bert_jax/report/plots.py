@@ -65,10 +65,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Reference:
-    """A level to compare with, and its name for the legend."""
+    """A level to compare with, its name for the legend, and the step from which it holds."""
 
     value: float
     label: str
+    since: int = 0
 
 
 def thin(series: Series, limit: int = MAX_POINTS) -> Series:
@@ -152,7 +153,9 @@ def draw_curves(
             axes.set_ylim(0, 1.12 * top or 1)
         if reference:
             colour = COLOURS["baseline"]
-            axes.axhline(reference.value, color=colour, linewidth=1.4, dashes=(4, 3), zorder=2.5)
+            ends = (max(reference.since, axes.get_xlim()[0]), axes.get_xlim()[1])
+            level = (reference.value, reference.value)
+            axes.plot(ends, level, color=colour, linewidth=1.4, dashes=(4, 3), zorder=2.5)
         dress(axes, unit)
         return to_svg(figure, key, description)
 

@@ -118,7 +118,8 @@ class Run:
     notes: tuple[Note, ...]
     evaluations: tuple[Evaluation, ...]
     parameters: tuple[Parameter, ...]
-    pairs: dict[str, Pairs]  # by split
+    phase_start: int  # first step of the phase it stands in
+    pairs: dict[str, Pairs]  # of that phase, by split
     corpus: Corpus | None
     problems: tuple[str, ...]  # what could not be read, in words
 
@@ -148,9 +149,12 @@ def read_run(folder: Path) -> Run:
     info = as_dict(read_json(folder / "run.json", problems))
     metrics, last_step = _metrics(read_lines(folder / "metrics.jsonl", problems), problems)
     corpus = as_text(info.get("corpus"))
+    config = as_dict(read_json(folder / "config.json", problems))
+    phase, phase_start = _phase(config, last_step)
+    pairs = read_json(folder / (f"pairs.{phase}.json" if phase else "pairs.json"), problems)
     return Run(
         name=folder.resolve().name,
-        config=as_dict(read_json(folder / "config.json", problems)),
+        config=config,
         command=as_text(info.get("command")),
         started=as_text(info.get("started")),
         status=as_text(info.get("status")),
@@ -173,14 +177,26 @@ def read_run(folder: Path) -> Run:
             _parameter(as_dict(item))
             for item in as_list(read_json(folder / "parameters.json", problems))
         ),
+        phase_start=phase_start,
         pairs={
             split: _pairs(values)
-            for split, values in as_dict(read_json(folder / "pairs.json", problems)).items()
+            for split, values in as_dict(pairs).items()
             if isinstance(values, dict)
         },
         corpus=read_corpus(folder / corpus, problems) if corpus else None,
         problems=tuple(problems),
     )
+
+
+def _phase(config: dict[str, Any], last_step: int) -> tuple[str, int]:
+    """Name the later phase that a run stands in, "" for the first, and give its first step."""
+    end = as_count(as_dict(config.get("train")).get("steps")) or 0
+    for name, change in reversed(as_dict(config.get("phases")).items()):
+        end -= as_count(as_dict(change).get("steps")) or 0
+        if last_step > end:
+            # A name that is more than a name would lead out of the folder.
+            return (name if name.isidentifier() else ""), end
+    return "", 0
 
 
 def _metrics(

@@ -31,6 +31,29 @@ def test_everything_of_a_finished_run_is_read(run_folder: Path):
     assert run.corpus is not None and run.corpus.held_out is run.corpus.splits["validation"]
 
 
+@pytest.mark.parametrize(
+    ("phases", "share", "start"),
+    [
+        ({"long": 600}, 0.4, 1300),
+        ({"long": 700, "longest": 100}, 0.3, 1800),
+        ({"long": 500, "longest": 0}, 0.4, 1400),  # the last has not begun at step 1900
+        ({"../long": 600}, 0.531, 1300),  # leads out of the folder
+        ({}, 0.531, 0),
+    ],
+)
+def test_pairs_are_those_of_the_phase_that_a_run_stands_in(run_folder: Path, phases, share, start):
+    config = json.loads((run_folder / "config.json").read_text())
+    config["train"]["steps"] = 1900
+    config["phases"] = {name: {"steps": steps} for name, steps in phases.items()}
+    (run_folder / "config.json").write_text(json.dumps(config))
+    for name, found in (("long", 0.4), ("longest", 0.3)):
+        pairs = {"validation": {"is_next_share": found}}
+        (run_folder / f"pairs.{name}.json").write_text(json.dumps(pairs))
+    run = read_run(run_folder)
+    assert run.problems == ()
+    assert (run.pairs["validation"].is_next_share, run.phase_start) == (share, start)
+
+
 def test_a_last_line_cut_short_is_left_out_in_silence(tmp_path: Path):
     run = read_run(_lines(tmp_path / "r", '{"step": 1, "split": "train", "loss": 2}', '{"step": 2'))
     assert run.series("train", "loss").values == (2.0,)
