@@ -9,7 +9,7 @@ from bert_jax.runs.pretraining_config import PretrainConfig
 
 
 def contents(folder):
-    """Every file but the lock, which another start does take: its bytes, and when it was written."""
+    """Every file but the lock, which any start takes: its bytes, and when it was written."""
     return {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
