@@ -1,8 +1,17 @@
-"""Files and folders that are whole or not there: they take their names when all is written."""
+"""Files and folders that are whole or not there: they take their names when all is written.
+
+Until then they are called `.NAME.PLACE.PID.partial`. What a process that was killed left so is removed
+when the same name is written again. PLACE tells where process numbers are those of PID: on a file
+system that several machines or containers share, what others left stays, since from here nobody
+can say whether they still write.
+"""
 
 import contextlib
+import glob
+import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +24,12 @@ from bert_jax.disk import sync
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file that appears, in the place of another too, once it is durable.
 
-    Nothing is left on failure. Two processes that write it at once do not mix; one of them wins.
+    Nothing is left on failure, nor of a process that was killed. Two processes that write it at once do not mix; one of them wins.
 
     Raises:
         OSError: the file system refuses.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     file = open(partial, "wb")
     try:
         with file:
@@ -40,7 +49,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file system refuses, or there is something in its place.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     partial.mkdir(parents=True)
     try:
         yield partial
@@ -63,3 +72,40 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole, for people and programs."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _partial(path: Path) -> Path:
+    """Name what is being written, and remove what the dead left of the same."""
+    common, ending = f".{path.name}.{_place()}.", ".partial"
+    for left in path.parent.glob(f"{glob.escape(common)}*{ending}"):
+        number = left.name[len(common) : -len(ending)]
+        if number == str(os.getpid()) or (number.isdecimal() and not _lives(int(number))):
+            _remove(left)
+    return path.with_name(f"{common}{os.getpid()}{ending}")
+
+
+def _place() -> str:
+    """Name where a process number means one process: the host, and its space of such numbers."""
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino  # containers have their own
+    except OSError:
+        space = 0
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

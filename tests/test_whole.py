@@ -1,9 +1,14 @@
 """Files and folders that are whole or not there."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from bert_jax import whole
 from bert_jax.whole import whole_file, whole_folder, write_json, write_text
 
 
@@ -52,3 +57,61 @@ def test_a_failed_folder_leaves_nothing_and_one_with_files_is_not_replaced(tmp_p
             raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == ([path] if occupied else [])
     assert not occupied or [file.name for file in path.iterdir()] == ["mine"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bert_jax.whole import whole_file, whole_folder
+with whole_folder(Path(sys.argv[1]) / "folder") as folder, whole_file(folder.parent / "file"):
+    (folder / "half").write_text("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """A folder in which a process was killed while it wrote a folder and a file."""
+    root = Path(whole.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=root)
+    assert len(list(tmp_path.iterdir())) == 2
+    return tmp_path
+
+
+def test_what_a_killed_process_left_goes_when_the_same_is_written_again(killed):
+    write_text(killed / "file", "whole")
+    with whole_folder(killed / "folder"):
+        pass
+    assert {path.name for path in killed.iterdir()} == {"file", "folder"}
+
+
+def test_what_is_another_s_stays(killed, monkeypatch):
+    left = {path.name for path in killed.iterdir()}
+    write_text(killed / "fil", "another name")
+    write_text(killed / "?ile", "no pattern")
+    with monkeypatch.context() as patch:
+        patch.setattr(whole, "_place", lambda: "elsewhere")
+        write_text(killed / "file", "another machine")
+    parent = killed / f".living.{whole._place()}.{os.getppid()}.partial"
+    parent.write_text("being written")
+    write_text(killed / "living", "another process, which lives")
+    assert {path.name for path in killed.iterdir()} == {
+        *left, "fil", "?ile", "file", "living", parent.name
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [os.getpid(), 2**80])
+def test_a_number_used_again_or_impossible_is_in_nobody_s_way(tmp_path, number):
+    """In a container a process may well have the number of the one before it."""
+    (tmp_path / f".folder.{whole._place()}.{number}.partial").mkdir()
+    with whole_folder(tmp_path / "folder"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_link_among_the_leftovers_is_not_followed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis").write_text("x")
+    (tmp_path / f".file.{whole._place()}.{2**80}.partial").symlink_to(tmp_path / "mine")
+    write_text(tmp_path / "file", "x")
+    assert {path.name for path in tmp_path.rglob("*")} == {"mine", "thesis", "file"}

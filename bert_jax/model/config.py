@@ -8,6 +8,17 @@ NORMALIZATIONS = ("post", "pre")
 REMATERIALIZATIONS = ("none", "layer")
 COMPUTE_DTYPES = ("float32", "bfloat16")
 
+# Far above any model there is: what is more was never meant, and nobody should allocate it.
+LARGEST = {
+    "vocab_size": 2**24,
+    "hidden_size": 2**16,
+    "num_hidden_layers": 2**10,
+    "num_attention_heads": 2**12,
+    "intermediate_size": 2**20,
+    "max_position_embeddings": 2**20,
+    "type_vocab_size": 2**16,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
@@ -36,10 +47,10 @@ class BertConfig:
     tie_word_embeddings: bool = True
 
     def __post_init__(self) -> None:
-        sizes = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.type is int}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name}={size} must be at least 1")
+        for name, largest in LARGEST.items():
+            size = getattr(self, name)
+            if not 1 <= size <= largest:
+                raise ValueError(f"{name}={size} must be from 1 to {largest}")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size={self.hidden_size} is not a multiple of "

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from bert_jax import Loaded
+from bert_jax import Loaded, cli
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
-from bert_jax.errors import CheckpointError, DataError
+from bert_jax.errors import CheckpointError, ConfigError, DataError
 from bert_jax.interop.huggingface import is_huggingface, read_huggingface
 from bert_jax.interop.published import Published
 from bert_jax.interop.tensorflow_checkpoint import is_tensorflow, read_tensorflow
@@ -27,6 +27,7 @@ from bert_jax.whole import write_json
 MODEL = "model.json"
 CHECKPOINTS = "checkpoints"
 TOKENIZER = "tokenizer"
+_ALWAYS_DRAWN = 2**20  # numbers, whatever a checkpoint holds
 
 
 def read_model(path: Path) -> Published:
@@ -90,6 +91,7 @@ def complete(model: Published, seed: int = 0) -> Fit:
     """Give all parameters of a model; what the checkpoint lacks is drawn from the seed."""
     module = make_model(model.kind, model.config, Execution(), len(model.labels))
     shapes = flatten(jax.eval_shape(lambda: initialize(module, jax.random.key(0))))
+    _check_amount(model, shapes)
     lacking = tuple(  # altogether, or some of its rows
         path
         for path, like in shapes.items()
@@ -108,6 +110,22 @@ def _drawing(module: Module, paths: tuple[str, ...]) -> Callable[[Array], dict[s
         return {path: drawn[path] for path in paths}
 
     return jax.jit(draw)
+
+
+def _check_amount(model: Published, wanted: dict[str, Any]) -> None:
+    """Check that what has to be drawn is no more than a few heads would be.
+
+    Raises:
+        CheckpointError: it is more than the whole checkpoint holds.
+    """
+    held = {path: array.size for path, array in model.arrays.items()}
+    lacking = sum(max(0, x.size - held.get(path, 0)) for path, x in wanted.items())
+    total = sum(held.values())  # nothing where a model begins at random
+    if total and lacking > total + _ALWAYS_DRAWN:
+        raise CheckpointError(
+            f"{model.source}: it holds {total:,} numbers, and by its config {lacking:,} more are "
+            "missing; config and weights are not of the same model"
+        )
 
 
 def load(directory: Path) -> Loaded:
@@ -130,13 +148,15 @@ def _read_own(directory: Path) -> Published:
     path = directory / MODEL
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        config = BertConfig(**description["config"])
+        config = cli.build(BertConfig, description["config"], "config")
         kind, labels = description["kind"], tuple(description["labels"])
         if kind not in KINDS:
             raise ValueError(f"kind={kind!r} must be one of {', '.join(KINDS)}")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, ConfigError) as error:
         raise CheckpointError(f"{path}: not the description of a model ({error})") from error
     arrays: dict[str, np.ndarray] = load_arrays(directory / CHECKPOINTS)
+    if not arrays:
+        raise CheckpointError(f"{directory / CHECKPOINTS}: the newest holds no parameters")
     tokenizer = directory / TOKENIZER
     return Published(
         config=config,

@@ -1,6 +1,7 @@
 import pytest
 
 from bert_jax.model import BertConfig, Execution
+from bert_jax.model.config import LARGEST, SIZES
 
 SMALL = {
     "vocab_size": 60,
@@ -12,10 +13,17 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", [*SMALL, "max_position_embeddings", "type_vocab_size"])
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_size_below_one_is_refused(name, size):
-    with pytest.raises(ValueError, match=f"{name}={size} must be at least 1"):
+@pytest.mark.parametrize("size", [0, -1, LARGEST["vocab_size"] + 1, 10**30])
+def test_a_size_that_no_model_has_is_refused(name, size):
+    with pytest.raises(ValueError, match=f"{name}={size} must be from 1 to"):
         BertConfig(**SMALL | {name: size})
+
+
+def test_the_largest_sizes_leave_room_above_any_model():
+    for sizes in SIZES.values():
+        for name, size in sizes.items():
+            assert 50 * size <= LARGEST[name] or name == "num_hidden_layers", name
+    assert LARGEST["num_hidden_layers"] > 40 * SIZES["large"]["num_hidden_layers"]
 
 
 @pytest.mark.parametrize("name", ["hidden_dropout_prob", "attention_probs_dropout_prob"])

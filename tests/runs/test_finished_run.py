@@ -9,7 +9,7 @@ from bert_jax.runs.pretraining_config import PretrainConfig
 
 
 def contents(folder):
-    """Every file's bytes and time, but for the lock, which another start does take."""
+    """Every file but the lock, which any start takes: its bytes, and when it was written."""
     return {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
