@@ -30,7 +30,7 @@ from bert_jax.training.hints import PlateauHint, context_free_loss
 from bert_jax.training.loop import Evaluation, Stage
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.phases import Phase, Plan
-from bert_jax.training.sharding import Sharding
+from bert_jax.training.sharding import Sharding, gathered, placed
 from bert_jax.training.state import TrainState, replaced
 from bert_jax.training.step import make_eval_step, make_train_step
 from bert_jax.training.throughput import flops_per_step
@@ -152,9 +152,9 @@ class Pretraining:
                 f"--config.prepare.tokenizer.path={other.tokenizer}"
             )
         self._check_architecture(other.config, init_from)
-        fitted = fit(other, jax.device_get(state.params))
+        fitted = fit(other, gathered(state.params))
         print(f"parameters from {init_from}:\n{fitted.table()}")
-        return dataclasses.replace(state, params=jax.device_put(fitted.params, shardings.params))
+        return dataclasses.replace(state, params=placed(fitted.params, shardings.params))
 
     def _check_architecture(self, other: BertConfig, init_from: str) -> None:
         """Refuse a model of which parameters do not fit, or would mean something else."""
@@ -201,7 +201,7 @@ class Pretraining:
 
         def batch(step: int) -> Any:
             first = (step - phase.start) * phase.batch_size
-            return self.put(rows(np.arange(first, first + phase.batch_size)))
+            return self.sharding.batch_of(phase.batch_size, lambda places: rows(first + places))
 
         return Stage(
             start=phase.start,
@@ -218,10 +218,6 @@ class Pretraining:
             flops=flops_per_step(self.model, phase),
             evaluation=self._evaluation(phase),
         )
-
-    def put(self, batch: Any) -> Any:
-        """Put a batch on the devices, rows cut over the mesh."""
-        return jax.device_put(batch, self.sharding.batch)
 
     def _initialize(self) -> TrainState:
         init_key, key = jax.random.split(jax.random.key(self.seed))
@@ -251,11 +247,10 @@ class Pretraining:
         held_out = HeldOut(
             self.rows("validation", phase),
             eval_step,
-            self.put,
+            self.sharding,
             jax.random.key(EVALUATION_SEED),
             sequences=self.eval_sequences,
             batch_size=phase.batch_size,
-            batch_multiple=self.sharding.batch_devices,
         )
         positions = self.model.max_position_embeddings
         samples = choose_samples(split, self.tokenizer, self.samples, EVALUATION_SEED, positions)
@@ -270,6 +265,6 @@ class Pretraining:
         )
         return Evaluation(
             held_out,
-            FillMask(self.module.apply, samples, self.tokenizer),
+            FillMask(self.module.apply, samples, self.tokenizer, self.sharding.replicated),
             lambda step, _, metrics: hint(step, metrics),
         )

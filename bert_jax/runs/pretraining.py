@@ -17,9 +17,10 @@ from bert_jax.runs.training_run import train
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.phases import Phase, plan_phases
+from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, stop_requests
-from bert_jax.training.workdir import locked
+from bert_jax.training.workdir import held
 
 
 def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: str) -> int:
@@ -31,10 +32,11 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         workdir: the run's folder.
         command: what the user typed, to be kept.
     """
-    with locked(workdir), stop_requests() as stop:
-        folder = RunFolder(workdir)
+    processes = current()
+    with held(workdir, processes) as own, stop_requests(processes) as stop:
+        folder = RunFolder(own, workdir)
         folder.keep(values)
-        corpus = open_or_prepare(config, workdir)
+        corpus = processes.in_turn("corpus", lambda: open_or_prepare(config, workdir))
         check_fingerprint(
             folder.read(),
             "corpus_fingerprint",
@@ -67,7 +69,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
                 rate=pretraining.plan.rate,
                 intervals=intervals_of(config.train),
                 checkpoints=checkpoints,
-                records=Records(workdir, step),
+                records=Records(own, step),
                 watchdog_seconds=config.train.watchdog_seconds,
                 stop=stop,
                 loss_terms=pretraining.loss_terms,
