@@ -10,7 +10,7 @@ from bert_jax.data.tokenizers import load_tokenizer
 from bert_jax.model import BertConfig
 from bert_jax.runs.assembly import Pretraining
 from bert_jax.runs.folder import RunFolder
-from bert_jax.runs.identity import check_fingerprint
+from bert_jax.runs.identity import check_fingerprint, check_same
 from bert_jax.runs.pretraining_account import describe, describe_pairs
 from bert_jax.runs.pretraining_config import PretrainConfig, TrainConfig
 from bert_jax.runs.training_run import train
@@ -36,6 +36,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
     with held(workdir, processes) as own, stop_requests(processes) as stop:
         folder = RunFolder(own, workdir)
         folder.keep(values)
+        check_same(processes, "config", values)
         corpus = processes.in_turn("corpus", lambda: open_or_prepare(config, workdir))
         check_fingerprint(
             folder.read(),
@@ -43,6 +44,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
             corpus.fingerprint,
             f"{corpus.directory}: the corpus",
         )
+        check_same(processes, "corpus", corpus.fingerprint)
         pretraining = assemble(config, corpus)
         checkpoints = Checkpoints(folder.checkpoints, config.train.keep_checkpoints)
         restored = checkpoints.restore(pretraining.abstract_state)

@@ -34,7 +34,7 @@ from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
 from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
-from bert_jax.training.sharding import Sharding
+from bert_jax.training.sharding import Sharding, placed
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.throughput import flops_per_row
@@ -211,7 +211,7 @@ class Finetuning:
 
     def put(self, batch: Any) -> Any:
         """Put a batch on the devices, rows cut over the mesh."""
-        return jax.device_put(batch, self.sharding.batch)
+        return placed(batch, self.sharding.batch)
 
     def _run(self, params: Any, split: str) -> tuple[list[np.ndarray], float | None]:
         """Run the model over a split; give its scores of each row, and the mean loss."""

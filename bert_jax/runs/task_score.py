@@ -10,6 +10,7 @@ import numpy as np
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.task_assembly import Finetuning
 from bert_jax.training.checkpoints import load_arrays
+from bert_jax.training.sharding import placed
 from bert_jax.training.state import nest
 from bert_jax.whole import write_json, write_text
 
@@ -17,7 +18,7 @@ from bert_jax.whole import write_json, write_text
 def score_run(finetuning: Finetuning, folder: RunFolder, seed: int, command: str) -> dict[str, Any]:
     """Score the best model on every split, write predictions and score.json; return that."""
     shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
-    params = jax.device_put(nest(load_arrays(folder.checkpoints)), shardings)
+    params = placed(nest(load_arrays(folder.checkpoints)), shardings)
     splits = [split for split in finetuning.task.features if split != "train"]
     all_scores = {split: finetuning.scores(params, split) for split in splits}
     task = finetuning.task.settled(all_scores[finetuning.task.selects_by])

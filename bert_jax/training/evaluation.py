@@ -55,7 +55,9 @@ class HeldOut:
         totals: dict[str, list[float]] = {}
         for index in range(self._batches):
             first = index * self._batch
-            batch = self._sharding.batch_of(self._batch, lambda p, first=first: self._rows(first + p))
+            batch = self._sharding.batch_of(
+                self._batch, lambda p, first=first: self._rows(first + p)
+            )
             metrics = self._eval_step(params, batch, jax.random.fold_in(self._key, index))
             for name, ratio in jax.device_get(metrics).items():
                 entry = totals.setdefault(name, [0.0, 0.0])

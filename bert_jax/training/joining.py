@@ -230,4 +230,3 @@ def _leave_at_once(code: int) -> None:
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(code)
-

@@ -18,7 +18,7 @@ from bert_jax.errors import BertJaxError, ProcessLost
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.5  # between two looks at what other processes have to say
-ROLL_CALL_SECONDS = 10.0  # for the others to say that they are still there
+ROLL_CALL_SECONDS = 5.0  # for the others to say that they are still there
 _LONGEST_MS = 7 * 24 * 3600 * 1000  # a wait that another's death ends, not a clock
 _LISTED = 16  # processes named in a message at most
 
@@ -118,7 +118,7 @@ class Processes:
     def begin(self) -> None:
         """Get to know the others, and listen to them from now on."""
         self._hosts = self.exchange("hosts", socket.gethostname())
-        self._looks.append(self._leave_with_others)
+        self._looks.append(self._listen)
         threading.Thread(target=self._look, name="processes", daemon=True).start()
 
     def end(self) -> None:
@@ -131,53 +131,59 @@ class Processes:
         Returns:
             the error to leave with: the one given, or a `ProcessLost` that explains it.
         """
+        missing = self._missing() if _of_runtime(error) else []
         self._over.set()
-        if _of_runtime(error):
-            missing = self._missing()
-            if missing:
-                names = ", ".join(map(self.name, missing[:_LISTED]))
-                return ProcessLost(
-                    f"{names} died or does not answer: look at its log first. This is "
-                    f"{self.name(self.index)}; the last checkpoint is good, and the same command "
-                    "on every host continues from there"
-                )
+        if missing:
+            names = ", ".join(map(self.name, missing[:_LISTED]))
+            self._linger()
+            return ProcessLost(
+                f"{names} died: look at its log first. This is {self.name(self.index)}; the last "
+                "checkpoint is good, and the same command on every host continues from there "
+                f"(noticed by: {_short(error)})"
+            )
         code = error.exit_code if isinstance(error, BertJaxError) else 1
-        reason = str(error) if isinstance(error, BertJaxError) else f"{type(error).__name__}"
+        reason = str(error) if isinstance(error, BertJaxError) else _short(error)
         self.announce(f"failed/{self.index}", f"{code} {reason}")
         self._linger()
         return error
 
     def _missing(self) -> list[int]:
-        """Call the roll after a computation failed; give who does not answer."""
-        self.announce(f"here/{self.index}", "")
+        """Call the roll after a computation failed; give who does not answer.
+
+        The answers come from the threads that look: a process that is busy is still there.
+        """
+        self.announce("roll call", "")
         deadline = time.monotonic() + ROLL_CALL_SECONDS
         here: set[int] = set()
         while len(here) < self.count and time.monotonic() < deadline:
-            said = self.heard()
-            here = {_number(name) for name in said if name.startswith("here/")}
-            if any(name.startswith("failed/") for name in said):
-                self._leave_with_others()
             time.sleep(LOOK_SECONDS)
-        self._linger()
+            here = {_number(name) for name in self.heard() if name.startswith("here/")}
         return sorted(set(range(self.count)) - here)
+
+    def _listen(self) -> None:
+        """Answer a roll call; leave when another process failed."""
+        said = self.heard()
+        if "roll call" in said and f"here/{self.index}" not in said:
+            self.announce(f"here/{self.index}", "")
+        for name, text in sorted(said.items()):
+            if name.startswith("failed/"):
+                self._leave_too(_number(name), text)
 
     def _linger(self) -> None:
         """Stay until the others have heard, if this process keeps the store."""
         if self.first:
             time.sleep(4 * LOOK_SECONDS)
 
-    def _leave_with_others(self) -> None:
-        for name, text in sorted(self.heard().items()):
-            if name.startswith("failed/"):
-                code, _, reason = text.partition(" ")
-                print(
-                    f"error: {self.name(_number(name))} failed: {reason} "
-                    f"(this is {self.name(self.index)}, which leaves too)",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                self._linger()
-                os._exit(int(code))
+    def _leave_too(self, failed: int, text: str) -> None:
+        code, _, reason = text.partition(" ")
+        print(
+            f"error: {self.name(failed)} failed: {reason} (this is {self.name(self.index)}, which "
+            "leaves too)",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._linger()
+        os._exit(int(code))
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
@@ -207,6 +213,10 @@ def set_current(processes: Processes) -> None:
 
 def _number(key: str) -> int:
     return int(key.rpartition("/")[2])
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def _of_runtime(error: BaseException | None) -> bool:

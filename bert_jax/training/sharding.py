@@ -208,7 +208,9 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
 
 
 def placed(tree: Any, shardings: Any) -> Any:
-    """Put arrays that every process has whole where their shardings say."""
+    """Put arrays that every process has whole where their shardings say: one for all, or each."""
+    if isinstance(shardings, NamedSharding):
+        shardings = jax.tree.map(lambda _: shardings, tree)
 
     def place(array: Any, sharding: NamedSharding) -> jax.Array:
         array = np.asarray(array)
