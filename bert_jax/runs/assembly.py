@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from bert_jax.training.sharding import Sharding, gathered, placed
 from bert_jax.training.state import TrainState, replaced
 from bert_jax.training.step import make_eval_step, make_train_step
 from bert_jax.training.throughput import flops_per_step
+from bert_jax.training.together import together
 
 # The held-out rows and their masks are the same whatever the run's seed, so runs can be compared.
 EVALUATION_SEED = 15_07_2019
@@ -206,11 +206,13 @@ class Pretraining:
         return Stage(
             start=phase.start,
             end=phase.end,
-            train_step=jax.jit(
-                step,
-                in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
-                out_shardings=(shardings, self.sharding.replicated),
-                donate_argnums=0,
+            train_step=together(
+                jax.jit(
+                    step,
+                    in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
+                    out_shardings=(shardings, self.sharding.replicated),
+                    donate_argnums=0,
+                )
             ),
             batch=batch,
             sequences=phase.batch_size,
@@ -241,8 +243,8 @@ class Pretraining:
         if split is None:
             return None
         objective = self.objective(phase, evaluation=True)
-        eval_step: Callable[..., Any] = jax.jit(
-            make_eval_step(objective), out_shardings=self.sharding.replicated
+        eval_step = together(
+            jax.jit(make_eval_step(objective), out_shardings=self.sharding.replicated)
         )
         held_out = HeldOut(
             self.rows("validation", phase),

@@ -38,6 +38,7 @@ from bert_jax.training.sharding import Sharding, placed
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.throughput import flops_per_row
+from bert_jax.training.together import together
 
 
 @dataclass(frozen=True)
@@ -240,11 +241,13 @@ class Finetuning:
             accumulation=self.batching.gradient_accumulation,
             moves=self.moving.moves,
         )
-        return jax.jit(
-            step,
-            in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
-            out_shardings=(shardings, self.sharding.replicated),
-            donate_argnums=0,
+        return together(
+            jax.jit(
+                step,
+                in_shardings=(shardings, self.sharding.batch, self.sharding.replicated),
+                out_shardings=(shardings, self.sharding.replicated),
+                donate_argnums=0,
+            )
         )
 
     @functools.cached_property
@@ -262,7 +265,7 @@ class Finetuning:
                 return best_tags(scores.chain, scores.emissions, starts, allowed), loss
             return scores, loss
 
-        return jax.jit(forward, out_shardings=self.sharding.replicated)
+        return together(jax.jit(forward, out_shardings=self.sharding.replicated))
 
     def _state(self, params: Any, seed: int | Array) -> TrainState:
         moments = self.transformation.init(select(params, self.moving.moves))

@@ -55,7 +55,7 @@ def finish(folder: Path, state: TrainState, extra: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-    """Load what `write_arrays` and `finish` wrote, with the shapes, dtypes and shardings of `like`."""
+    """Load what `write_arrays` and `finish` wrote, with shapes and shardings as in `like`."""
     params = load_tree(folder / PARAMS, like.params)
     rest = load_tree(folder / _STATE, _rest(like))
     return TrainState(params=params, **rest), _read_extra(folder / _EXTRA)

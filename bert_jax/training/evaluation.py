@@ -15,6 +15,7 @@ from bert_jax.data.samples import Sample
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.training.sharding import Sharding
 from bert_jax.training.step import EvalStep
+from bert_jax.training.together import together
 
 TOP = 5
 
@@ -97,7 +98,7 @@ class FillMask:
             probabilities = jax.nn.softmax(logits.masked_language_model, axis=-1)
             return jax.lax.top_k(probabilities[..., : tokenizer.vocab_size], TOP)
 
-        self._top = jax.jit(top, out_shardings=answers)
+        self._top = together(jax.jit(top, out_shardings=answers))
 
     def __call__(self, params: Any) -> list[dict[str, Any]]:
         """Describe each sentence: its text, and for each mask the answer and the top words."""
