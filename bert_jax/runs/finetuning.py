@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from bert_jax import cli
 from bert_jax.errors import ConfigError
@@ -29,6 +29,7 @@ from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import Schedule, learning_rate
+from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.state import TrainState
 from bert_jax.training.workdir import held
@@ -123,7 +124,7 @@ def run_seed(
     kept = Checkpoints(folder.checkpoints, keep=1)
     best = BestModel(
         metric=metric,
-        keep=lambda step, params: _keep(kept, step, params),
+        keep=lambda step, params: _keep(kept, finetuning.sharding, step, params),
         patience=finetuning.patience,
         history=_history(folder.shared, metric),
     )
@@ -232,8 +233,10 @@ def _optimizer(values: dict[str, Any], steps: int) -> OptimizerConfig:
     return cli.build(OptimizerConfig, fields, "config.optimizer")
 
 
-def _keep(best: Checkpoints, step: int, params: Any) -> None:
-    best.save(TrainState(jnp.asarray(step, jnp.int32), params, (), jax.random.key(0)), {})
+def _keep(best: Checkpoints, sharding: Sharding, step: int, params: Any) -> None:
+    rest = jax.jit(lambda step: (step, jax.random.key(0)), out_shardings=sharding.replicated)
+    step_array, key = rest(np.int32(step))
+    best.save(TrainState(step_array, params, (), key), {})
 
 
 def _score_of(folder: RunFolder) -> dict[str, Any]:

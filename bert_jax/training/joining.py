@@ -17,8 +17,8 @@ import jax
 from jax._src import distributed
 from jax._src.clusters import ClusterEnv
 
-from bert_jax.errors import BertJaxError, ConfigError, ProcessLost
-from bert_jax.training.processes import Processes, set_current
+from bert_jax.errors import ConfigError, ProcessLost
+from bert_jax.training.processes import Processes, exit_code, set_current
 
 # A process that has sent no sign for so long is taken for dead, and all others end. JAX would wait
 # for 100 seconds, in which a pod costs money.
@@ -79,9 +79,8 @@ def joined(
         raise
     except BaseException as error:
         reason = processes.fail(error)
-        code = reason.exit_code if isinstance(reason, BertJaxError) else 1
         # JAX would now wait at exit for processes that will not come.
-        atexit.register(_leave_at_once, code)
+        atexit.register(_leave_at_once, exit_code(reason))
         if reason is error:
             raise
         raise reason from error

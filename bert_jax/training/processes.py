@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from bert_jax.errors import BertJaxError, ProcessLost
+from bert_jax.disk import refusal
+from bert_jax.errors import BertJaxError, DiskError, ProcessLost
 
 T = TypeVar("T")
 
@@ -141,9 +142,8 @@ class Processes:
                 "checkpoint is good, and the same command on every host continues from there "
                 f"(noticed by: {_short(error)})"
             )
-        code = error.exit_code if isinstance(error, BertJaxError) else 1
         reason = str(error) if isinstance(error, BertJaxError) else _short(error)
-        self.announce(f"failed/{self.index}", f"{code} {reason}")
+        self.announce(f"failed/{self.index}", f"{exit_code(error)} {reason}")
         self._linger()
         return error
 
@@ -209,6 +209,14 @@ def set_current(processes: Processes) -> None:
     """Say whom this process trains with."""
     global _current
     _current = processes
+
+
+def exit_code(error: BaseException) -> int:
+    """Give the code that a process with this error leaves with."""
+    if isinstance(error, BertJaxError):
+        return error.exit_code
+    full = isinstance(error, OSError) and refusal(error) is not None
+    return DiskError.exit_code if full else 1
 
 
 def _number(key: str) -> int:
