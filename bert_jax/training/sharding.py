@@ -111,14 +111,14 @@ class Sharding:
         """
         held = self.batch.addressable_devices_indices_map((rows,)).values()
         places = np.unique(np.concatenate([np.arange(rows)[index] for index in held]))
-        return jax.tree.map(
-            lambda array: jax.make_array_from_callback(
-                (rows, *array.shape[1:]),
-                self.batch,
-                lambda index: array[np.searchsorted(places, np.arange(rows)[index[0]])],
-            ),
-            make(places),
-        )
+
+        def place(array: NDArray[Any]) -> jax.Array:
+            def part(index: Any) -> NDArray[Any]:
+                return array[np.searchsorted(places, np.arange(rows)[index[0]])]
+
+            return jax.make_array_from_callback((rows, *array.shape[1:]), self.batch, part)
+
+        return jax.tree.map(place, make(places))
 
     def abstract(self, make: Callable[[], Any]) -> Any:
         """Give shape, dtype and sharding of each leaf that a function would make."""
@@ -209,13 +209,13 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
 
 def placed(tree: Any, shardings: Any) -> Any:
     """Put arrays that every process has whole where their shardings say: one for all, or each."""
-    if isinstance(shardings, NamedSharding):
-        shardings = jax.tree.map(lambda _: shardings, tree)
 
     def place(array: Any, sharding: NamedSharding) -> jax.Array:
-        array = np.asarray(array)
-        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+        whole: Any = np.asarray(array)
+        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
+    if isinstance(shardings, NamedSharding):
+        return jax.tree.map(lambda array: place(array, shardings), tree)
     return jax.tree.map(place, tree, shardings)
 
 

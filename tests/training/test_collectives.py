@@ -26,7 +26,7 @@ def test_the_result_of_an_operation_is_counted(line, kind, size):
 
 
 def test_operations_of_a_kind_add_up():
-    text = "  %a = f32[2] all-reduce(%x)\n  %b = f32[3] all-reduce(%a), metadata={op_name=\"c\"}\n"
+    text = '  %a = f32[2] all-reduce(%x)\n  %b = f32[3] all-reduce(%a), metadata={op_name="c"}\n'
     assert collectives(text) == {"all-reduce": Collectives(2, 20)}
 
 
