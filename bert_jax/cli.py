@@ -1,5 +1,6 @@
 """What every entry shares: flags, a config file with overrides, errors as one line."""
 
+import contextlib
 import dataclasses
 import difflib
 import sys
@@ -28,8 +29,18 @@ class Arguments:
     command: str
 
 
+# Entered before anything else happens: (coordinator, num_processes, process_id, join_seconds).
+Join = Callable[
+    [str | None, int | None, int | None, float], contextlib.AbstractContextManager[None]
+]
+
+
 def run(
-    main: Callable[[Arguments], int | None], *, config: bool = True, workdir: bool = True
+    main: Callable[[Arguments], int | None],
+    *,
+    config: bool = True,
+    workdir: bool = True,
+    join: Join | None = None,
 ) -> None:
     """Parse flags, call `main`, and leave with its exit code.
 
@@ -40,7 +51,10 @@ def run(
         main: the entry; returns an exit code, or None for 0.
         config: whether the entry needs `--config`; without, it is given an empty one.
         workdir: whether the entry needs `--workdir`.
+        join: brings this process together with others, for an entry that runs on several.
     """
+    if join:
+        _define_join(flags.FLAGS)
     if config:
         config_flags.DEFINE_config_file(
             "config",
@@ -59,7 +73,8 @@ def run(
         return main(Arguments(values, path, _command(sys.argv))) or 0
 
     try:
-        app.run(start, flags_parser=lambda argv: _parse(argv, config, workdir))
+        with join(*_parse_join(sys.argv)) if join else contextlib.nullcontext():
+            app.run(start, flags_parser=lambda argv: _parse(argv, config, workdir))
     except BertJaxError as error:
         _leave(str(error), error.exit_code)
     except OSError as error:
@@ -156,6 +171,27 @@ def _parse(argv: list[str], needs_config: bool, needs_workdir: bool) -> list[str
     if needs_workdir and not known["workdir"].value:
         raise ConfigError("--workdir is missing: name the folder where the run is kept")
     return rest
+
+
+def _define_join(values: flags.FlagValues) -> None:
+    of_all = "of several processes; Slurm, Open MPI and TPU pods tell it themselves"
+    text, number = flags.DEFINE_string, flags.DEFINE_integer
+    text("coordinator", None, f"HOST:PORT of process 0 {of_all}.", flag_values=values)
+    number("num_processes", None, f"Number {of_all}.", flag_values=values)
+    number("process_id", None, f"This one's number, from 0, {of_all}.", flag_values=values)
+    seconds = "How long to wait for the other processes."
+    flags.DEFINE_float("join_seconds", 300.0, seconds, flag_values=values)
+
+
+def _parse_join(argv: list[str]) -> tuple[str | None, int | None, int | None, float]:
+    """Parse what has to be known before a config file, which may ask JAX for its devices."""
+    values = flags.FlagValues()
+    _define_join(values)
+    try:
+        values(argv, known_only=True)
+    except flags.Error as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    return values.coordinator, values.num_processes, values.process_id, values.join_seconds
 
 
 def _explain_config(argv: list[str]) -> None:

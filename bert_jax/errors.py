@@ -47,3 +47,9 @@ class Stuck(BertJaxError):
     """No step finished within the time allowed."""
 
     exit_code = 8
+
+
+class ProcessLost(BertJaxError):
+    """Another process of the run died or does not answer."""
+
+    exit_code = 9

@@ -22,4 +22,6 @@ def main(arguments: cli.Arguments) -> int:
 
 if __name__ == "__main__":
     process.settle()
-    cli.run(main)
+    from bert_jax.training.joining import joined
+
+    cli.run(main, join=joined)

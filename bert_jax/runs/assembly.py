@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,11 @@ from bert_jax.training.hints import PlateauHint, context_free_loss
 from bert_jax.training.loop import Evaluation, Stage
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.phases import Phase, Plan
-from bert_jax.training.sharding import Sharding
+from bert_jax.training.sharding import Sharding, gathered, placed
 from bert_jax.training.state import TrainState, replaced
 from bert_jax.training.step import make_eval_step, make_train_step
 from bert_jax.training.throughput import flops_per_step
+from bert_jax.training.together import together
 
 # The held-out rows and their masks are the same whatever the run's seed, so runs can be compared.
 EVALUATION_SEED = 15_07_2019
@@ -153,9 +153,9 @@ class Pretraining:
                 f"--config.prepare.tokenizer.path={other.tokenizer}"
             )
         self._check_architecture(other.config, init_from)
-        fitted = fit(other, jax.device_get(state.params))
+        fitted = fit(other, gathered(state.params))
         print(f"parameters from {init_from}:\n{fitted.table()}")
-        return dataclasses.replace(state, params=jax.device_put(fitted.params, shardings.params))
+        return dataclasses.replace(state, params=placed(fitted.params, shardings.params))
 
     def _check_architecture(self, other: BertConfig, init_from: str) -> None:
         """Refuse a model of which parameters do not fit, or would mean something else."""
@@ -215,6 +215,11 @@ class Pretraining:
             first = (step - phase.start) * phase.batch_size
             return np.arange(first, first + phase.batch_size)
 
+        def batch(step: int) -> Any:
+            return self.sharding.batch_of(
+                phase.batch_size, lambda places: rows(rows_of(step)[places])
+            )
+
         statistics = rows.statistics()
         tokens, slots = phase.batch_size * phase.row_length, phase.max_predictions
         if phase.packed_length:
@@ -223,13 +228,15 @@ class Pretraining:
         return Stage(
             start=phase.start,
             end=phase.end,
-            train_step=jax.jit(
-                step,
-                in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
-                out_shardings=(shardings, *2 * (self.sharding.replicated,)),
-                donate_argnums=0,
+            train_step=together(
+                jax.jit(
+                    step,
+                    in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
+                    out_shardings=(shardings, *2 * (self.sharding.replicated,)),
+                    donate_argnums=0,
+                )
             ),
-            batch=lambda step: self.put(rows(rows_of(step))),
+            batch=batch,
             rows=rows_of,
             sequences=phase.batch_size * statistics["pairs_per_row"],
             tokens=tokens,
@@ -237,10 +244,6 @@ class Pretraining:
             flops=flops_per_step(self.model, phase, slots),
             evaluation=self._evaluation(phase),
         )
-
-    def put(self, batch: Any) -> Any:
-        """Put a batch on the devices, rows cut over the mesh."""
-        return jax.device_put(batch, self.sharding.batch)
 
     def _initialize(self) -> TrainState:
         init_key, key = jax.random.split(jax.random.key(self.seed))
@@ -264,17 +267,16 @@ class Pretraining:
         if split is None:
             return None
         objective = self.objective(phase, evaluation=True)
-        eval_step: Callable[..., Any] = jax.jit(
-            make_eval_step(objective), out_shardings=self.sharding.replicated
+        eval_step = together(
+            jax.jit(make_eval_step(objective), out_shardings=self.sharding.replicated)
         )
         held_out = HeldOut(
             self.rows("validation", phase),
             eval_step,
-            self.put,
+            self.sharding,
             jax.random.key(EVALUATION_SEED),
             sequences=self.eval_sequences,
             batch_size=phase.batch_size,
-            batch_multiple=self.sharding.batch_devices,
         )
         positions = self.model.max_position_embeddings
         samples = choose_samples(split, self.tokenizer, self.samples, EVALUATION_SEED, positions)
@@ -289,6 +291,6 @@ class Pretraining:
         )
         return Evaluation(
             held_out,
-            FillMask(self.module.apply, samples, self.tokenizer),
+            FillMask(self.module.apply, samples, self.tokenizer, self.sharding.replicated),
             lambda step, _, metrics: hint(step, metrics),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from bert_jax import cli
 from bert_jax.errors import ConfigError
@@ -15,7 +15,7 @@ from bert_jax.model import BertConfig
 from bert_jax.runs.best_model import BestModel
 from bert_jax.runs.finetuning_config import FinetuneConfig, TaskTraining
 from bert_jax.runs.folder import RunFolder
-from bert_jax.runs.identity import check_fingerprint
+from bert_jax.runs.identity import check_fingerprint, check_same
 from bert_jax.runs.models import TOKENIZER, write_description
 from bert_jax.runs.starting_model import starting_model, with_head
 from bert_jax.runs.task_assembly import Batching, Finetuning
@@ -26,11 +26,13 @@ from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.moving import Moving
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
+from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import Schedule, learning_rate
+from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.state import TrainState
-from bert_jax.training.workdir import locked
+from bert_jax.training.workdir import held
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
 KEPT_CHECKPOINTS = 1
@@ -48,8 +50,9 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         workdir: the run's folder.
         command: what the user typed, to be kept.
     """
-    folder = RunFolder(workdir)
-    with locked(workdir), stop_requests() as stop:
+    processes = current()
+    with held(workdir, processes) as own, stop_requests(processes) as stop:
+        folder = RunFolder(own, workdir)
         try:
             return _run(config, values, folder, command, stop)
         except Stopped as stopped:
@@ -66,9 +69,11 @@ def _run(
     command: str,
     stop: StopRequest,
 ) -> int:
+    processes = current()
     folder.check(values)
-    if folder.score.exists():
-        print(f"{folder.workdir}: finished; see {folder.score}")
+    check_same(processes, "config", values)
+    if _score_of(folder):
+        print(f"{folder.shared}: finished; see {folder.score}")
         return 0
     with stop.at_once():
         folder.keep(values)
@@ -79,6 +84,7 @@ def _run(
             finetuning.data_fingerprint,
             f"{config.data.path}: the data, as it is read,",
         )
+        check_same(processes, "data", finetuning.data_fingerprint)
     for note in finetuning.notes:
         print(f"note: {note}")
     if config.num_seeds == 1:
@@ -87,7 +93,8 @@ def _run(
         folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
         scores = {}
         for seed in range(config.seed, config.seed + config.num_seeds):
-            one = RunFolder(folder.workdir / f"seed_{seed}")
+            name = f"seed_{seed}"
+            one = RunFolder(folder.workdir / name, folder.shared / name)
             one.workdir.mkdir(exist_ok=True)
             one.keep({**values, "seed": seed, "num_seeds": 1})
             scores[seed] = run_seed(finetuning, one, seed, command, stop)
@@ -105,11 +112,12 @@ def run_seed(
     Raises:
         Stopped: a signal came; what was trained is saved.
     """
-    if folder.score.exists():
+    score = _score_of(folder)
+    if score:
         print(f"seed {seed}: finished")
-        return json.loads(folder.score.read_text(encoding="utf-8"))
+        return score
     fitted = finetuning.fitted(seed)
-    checkpoints = Checkpoints(folder.workdir / TRAINING, KEPT_CHECKPOINTS)
+    checkpoints = Checkpoints(folder.shared / TRAINING, KEPT_CHECKPOINTS)
     restored = checkpoints.restore(finetuning.abstract_state)
     state, window = restored or (finetuning.initial_state(fitted, seed), {})
     step = int(state.step)
@@ -125,13 +133,14 @@ def run_seed(
         flush=True,
     )
     metric = finetuning.task.primary_metric
-    records = Records(folder.workdir, step)  # the history below is what it leaves
+    # The history below is what the records of process 0 leave.
+    records = current().in_turn("records", lambda: Records(folder.workdir, step))
     kept = Checkpoints(folder.checkpoints, keep=1)
     best = BestModel(
         metric=metric,
-        keep=lambda step, params: _keep(kept, step, params),
+        keep=lambda step, params: _keep(kept, finetuning.sharding, step, params),
         patience=finetuning.patience,
-        history=_history(folder.workdir, metric),
+        history=_history(folder.shared, metric),
     )
     train(
         folder,
@@ -242,8 +251,16 @@ def _optimizer(values: dict[str, Any], steps: int) -> OptimizerConfig:
     return cli.build(OptimizerConfig, fields, "config.optimizer")
 
 
-def _keep(best: Checkpoints, step: int, params: Any) -> None:
-    best.save(TrainState(jnp.asarray(step, jnp.int32), params, (), jax.random.key(0)), {})
+def _keep(best: Checkpoints, sharding: Sharding, step: int, params: Any) -> None:
+    rest = jax.jit(lambda step: (step, jax.random.key(0)), out_shardings=sharding.replicated)
+    step_array, key = rest(np.int32(step))
+    best.save(TrainState(step_array, params, (), key), {})
+
+
+def _score_of(folder: RunFolder) -> dict[str, Any]:
+    """Return the score of a run that is finished, nothing otherwise."""
+    found = folder.score.read_text(encoding="utf-8") if folder.score.exists() else "{}"
+    return json.loads(current().told("score", found))
 
 
 def _history(workdir: Path, metric: str) -> list[float]:

@@ -21,10 +21,18 @@ PACKAGES = ("bert_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy", "to
 class RunFolder:
     """Names and contents of what stands in a run's folder."""
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, shared: Path | None = None) -> None:
+        """Name them.
+
+        Args:
+            workdir: where this process writes.
+            shared: where those of several processes keep what they write together; by default
+                the same.
+        """
         self.workdir = workdir
         self.config = workdir / "config.json"
-        self.checkpoints = workdir / CHECKPOINTS
+        self.shared = shared or workdir
+        self.checkpoints = self.shared / CHECKPOINTS
         self.report = workdir / "report.html"
         self.run = workdir / "run.json"
         self.score = workdir / "score.json"  # of fine-tuning

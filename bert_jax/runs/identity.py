@@ -1,11 +1,13 @@
 """Whether a run that continues is still the same run."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bert_jax.errors import ConfigError, DataError
+from bert_jax.training.processes import Processes
 from bert_jax.whole import write_json
 
 # What may differ when a run continues: how long, how often, on what, and where things are computed,
@@ -78,6 +80,20 @@ def check_fingerprint(run: Mapping[str, Any], name: str, fingerprint: str, what:
         raise DataError(
             f"{what} is not what this run began with; give that back as config.data.path, or "
             "choose another --workdir"
+        )
+
+
+def check_same(processes: Processes, what: str, value: Any) -> None:
+    """Check that all processes of a run were given the same.
+
+    Raises:
+        ConfigError: this one was given something else than process 0.
+    """
+    text = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    if processes.told(what, text) != text:
+        raise ConfigError(
+            f"{processes.name(processes.index)} has another {what} than process 0; the command "
+            "and what it reads have to be the same on every host"
         )
 
 

@@ -10,16 +10,17 @@ from bert_jax.data.tokenizers import load_tokenizer
 from bert_jax.model import BertConfig
 from bert_jax.runs.assembly import Pretraining
 from bert_jax.runs.folder import RunFolder
-from bert_jax.runs.identity import check_fingerprint
+from bert_jax.runs.identity import check_fingerprint, check_same
 from bert_jax.runs.pretraining_account import describe, describe_pairs
 from bert_jax.runs.pretraining_config import PretrainConfig, TrainConfig
 from bert_jax.runs.training_run import train
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.phases import Phase, plan_phases
+from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
-from bert_jax.training.workdir import locked
+from bert_jax.training.workdir import held
 
 
 def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: str) -> int:
@@ -31,9 +32,10 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         workdir: the run's folder.
         command: what the user typed, to be kept.
     """
-    with locked(workdir), stop_requests() as stop:
+    processes = current()
+    with held(workdir, processes) as own, stop_requests(processes) as stop:
         try:
-            return _run(config, values, RunFolder(workdir), command, stop)
+            return _run(config, values, RunFolder(own, workdir), command, stop)
         except Stopped as stopped:
             print(f"{stopped}; the same command continues")
             return stopped.exit_code
@@ -46,15 +48,18 @@ def _run(
     command: str,
     stop: StopRequest,
 ) -> int:
+    processes = current()
     with stop.at_once():
         folder.check(values)
-        corpus = open_or_prepare(config, folder.workdir)
+        check_same(processes, "config", values)
+        corpus = processes.in_turn("corpus", lambda: open_or_prepare(config, folder.shared))
         check_fingerprint(
             folder.read(),
             "corpus_fingerprint",
             corpus.fingerprint,
             f"{corpus.directory}: the corpus",
         )
+        check_same(processes, "corpus", corpus.fingerprint)
         pretraining = assemble(config, corpus)
         checkpoints = Checkpoints(folder.checkpoints, config.train.keep_checkpoints)
         restored = checkpoints.restore(pretraining.abstract_state)
@@ -62,7 +67,7 @@ def _run(
         step, steps = int(state.step), config.train.steps
         if step >= steps:
             print(
-                f"{folder.workdir}: finished at step {step}; see {folder.report}. "
+                f"{folder.shared}: finished at step {step}; see {folder.report}. "
                 f"To train on: --config.train.steps={2 * step}"
             )
             return 0

@@ -34,11 +34,12 @@ from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
 from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
-from bert_jax.training.sharding import Sharding
+from bert_jax.training.sharding import Sharding, placed
 from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.throughput import flops_per_row
+from bert_jax.training.together import together
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class Finetuning:
 
     def put(self, batch: Any) -> Any:
         """Put a batch on the devices, rows cut over the mesh."""
-        return jax.device_put(batch, self.sharding.batch)
+        return placed(batch, self.sharding.batch)
 
     def _run(self, params: Any, split: str) -> tuple[list[np.ndarray], float | None]:
         """Run the model over a split; give its scores of each row, and the mean loss."""
@@ -253,11 +254,13 @@ class Finetuning:
             accumulation=self.batching.gradient_accumulation,
             moves=self.moving.moves,
         )
-        return jax.jit(
-            step,
-            in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
-            out_shardings=(shardings, *2 * (self.sharding.replicated,)),
-            donate_argnums=0,
+        return together(
+            jax.jit(
+                step,
+                in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
+                out_shardings=(shardings, *2 * (self.sharding.replicated,)),
+                donate_argnums=0,
+            )
         )
 
     @functools.cached_property
@@ -275,7 +278,7 @@ class Finetuning:
                 return best_tags(scores.chain, scores.emissions, starts, allowed), loss
             return scores, loss
 
-        return jax.jit(forward, out_shardings=self.sharding.replicated)
+        return together(jax.jit(forward, out_shardings=self.sharding.replicated))
 
     def _state(self, params: Any, seed: int | Array) -> TrainState:
         moments = self.transformation.init(select(params, self.moving.moves))

@@ -10,6 +10,7 @@ import numpy as np
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.task_assembly import Finetuning
 from bert_jax.training.checkpoints import load_arrays
+from bert_jax.training.sharding import placed
 from bert_jax.training.state import nest
 from bert_jax.whole import write_json, write_text
 
@@ -65,7 +66,7 @@ def _ask(finetuning: Finetuning, folder: RunFolder, splits: Sequence[str]) -> Sc
     if not splits:
         return {}
     shardings = jax.tree.map(lambda leaf: leaf.sharding, finetuning.abstract_state.params)
-    params = jax.device_put(nest(load_arrays(folder.checkpoints)), shardings)
+    params = placed(nest(load_arrays(folder.checkpoints)), shardings)
     return {split: finetuning.scores(params, split) for split in splits}
 
 

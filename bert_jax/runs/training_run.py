@@ -70,12 +70,17 @@ def train(
         loss_terms=loss_terms,
         peak_flops=peak * jax.device_count() if peak else None,
     )
+    reporting = True
     try:
         loop.run(state, window)
     except Stopped:
         folder.set_status("stopped")
         raise
+    except jax.errors.JaxRuntimeError:
+        reporting = False  # another process may be lost: that should be said at once
+        raise
     finally:
         progress.close()
         records.close()
-        folder.write_report()
+        if reporting:
+            folder.write_report()

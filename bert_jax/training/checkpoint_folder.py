@@ -26,12 +26,15 @@ _STATE = "state"
 _EXTRA = "extra.json"
 
 
-def write_state(folder: Path, state: TrainState, extra: dict[str, Any]) -> None:
-    """Write a state and a JSON object beside it, the manifest last, and bring all to disk."""
-    trees = {PARAMS: state.params, _STATE: _rest(state)}
-    for name, tree in trees.items():
+def write_arrays(folder: Path, state: TrainState) -> None:
+    """Write the arrays of a state; of several processes each writes what its devices hold."""
+    for name, tree in _trees(state).items():
         with _quiet():
             ocp.save(str((folder / name).absolute()), tree)
+
+
+def finish(folder: Path, state: TrainState, extra: dict[str, Any]) -> None:
+    """Write a JSON object beside the arrays and the manifest last, and bring all to disk."""
     write_json(folder / _EXTRA, extra)
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -43,7 +46,7 @@ def write_state(folder: Path, state: TrainState, extra: dict[str, Any]) -> None:
         "format_version": FORMAT_VERSION,
         "sealed": True,
         "step": int(state.step),
-        "arrays": {name: _signature(tree) for name, tree in trees.items()},
+        "arrays": {name: _signature(tree) for name, tree in _trees(state).items()},
         "files": files,
     }
     write_json(folder / MANIFEST, manifest)
@@ -52,7 +55,7 @@ def write_state(folder: Path, state: TrainState, extra: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-    """Load what `write_state` wrote, with the shapes, dtypes and shardings of `like`."""
+    """Load what `write_arrays` and `finish` wrote, with shapes and shardings as in `like`."""
     params = load_tree(folder / PARAMS, like.params)
     rest = load_tree(folder / _STATE, _rest(like))
     return TrainState(params=params, **rest), _read_extra(folder / _EXTRA)
@@ -127,6 +130,10 @@ def check_fit(folder: Path, manifest: dict[str, Any], like: TrainState) -> None:
                     f"{folder}: {path} is {_describe(stored.get(path))} in the checkpoint, "
                     f"{_describe(wanted.get(path))} by the config"
                 )
+
+
+def _trees(state: TrainState) -> dict[str, Any]:
+    return {PARAMS: state.params, _STATE: _rest(state)}
 
 
 def _rest(state: TrainState) -> dict[str, Any]:

@@ -19,17 +19,22 @@ from bert_jax.training.checkpoint_folder import (
     MANIFEST,
     PARAMS,
     check_fit,
+    finish,
     load_state,
     load_tree,
     verified,
-    write_state,
+    write_arrays,
 )
+from bert_jax.training.processes import current
 from bert_jax.training.state import TrainState, flatten, nest
 
 
 @dataclass(frozen=True)
 class Checkpoints:
     """The checkpoints of one run, one folder a step.
+
+    Several processes save and restore together, in a folder that they share: each writes its part
+    of the arrays, the first does all else.
 
     Attributes:
         directory: where they are.
@@ -59,17 +64,24 @@ class Checkpoints:
         bad = _not_finite({"params": state.params, "opt_state": state.opt_state})
         if bad:
             raise NumericsError(f"step {step}: {bad[0]} is not finite; nothing was saved")
+        processes = current()
         final, partial = self._folder(step), self.directory / f".{step:08d}.partial"
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._remove_leftovers()
-            write_state(partial, state, extra)
-            if final.exists():  # a step saved again after a damaged checkpoint was passed over
-                self._retire(final)
-            partial.rename(final)
-            sync(self.directory)
+            if processes.first:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                self._remove_leftovers()
+            processes.barrier("room for a checkpoint")
+            write_arrays(partial, state)
+            processes.barrier("arrays written")
+            if processes.first:
+                finish(partial, state, extra)
+                if final.exists():  # a step saved again after a damaged one was passed over
+                    self._retire(final)
+                partial.rename(final)
+                sync(self.directory)
         except Exception as error:  # Orbax and TensorStore wrap what the system said
-            shutil.rmtree(partial, ignore_errors=True)
+            if processes.first:
+                shutil.rmtree(partial, ignore_errors=True)
             reason = refusal(error)
             if reason is None:
                 raise
@@ -77,11 +89,13 @@ class Checkpoints:
                 f"{final}: could not be saved ({reason}); the checkpoint before it is good: make "
                 "room, and the same command continues from there"
             ) from error
-        steps = self.steps()
-        newest = steps.index(step)
-        for other in (*steps[: max(0, newest + 1 - self.keep)], *steps[newest + 1 :]):
-            self._retire(self._folder(other))
-        self._remove_leftovers()
+        if processes.first:
+            steps = self.steps()
+            newest = steps.index(step)
+            for other in (*steps[: max(0, newest + 1 - self.keep)], *steps[newest + 1 :]):
+                self._retire(self._folder(other))
+            self._remove_leftovers()
+        processes.barrier("checkpoint saved")
         return final
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
@@ -94,16 +108,23 @@ class Checkpoints:
             CheckpointError: there are checkpoints but none is good, or the newest good one is
                 of another model or optimizer.
         """
+        processes = current()
+        # The first reads every byte to verify it; the others restore what it chose.
+        folder = self._newest_good(like) if processes.first else None
+        name = processes.told("checkpoint", folder.name if folder else "")
+        return load_state(self.directory / name, like) if name else None
+
+    def _newest_good(self, like: TrainState) -> Path | None:
         steps = self.steps()
         for step in reversed(steps):
             folder = self._folder(step)
             try:
                 manifest = verified(folder)
             except CheckpointError as error:
-                warnings.warn(f"passing over a damaged checkpoint: {error}", stacklevel=2)
+                warnings.warn(f"passing over a damaged checkpoint: {error}", stacklevel=3)
                 continue
             check_fit(folder, manifest, like)
-            return load_state(folder, like)
+            return folder
         if steps:
             raise CheckpointError(
                 f"{self.directory}: no checkpoint is good (steps {steps}); remove the folder to "
@@ -151,7 +172,7 @@ def load_arrays(folder: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{folder}: there is no checkpoint")
     newest = folder / f"{steps[-1]:08d}"
     stored = verified(newest)["arrays"]["params"]
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     try:
         like = {
             path: jax.ShapeDtypeStruct(shape, dtype, sharding=device)

@@ -7,12 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from bert_jax.data.batches import PretrainingRows
 from bert_jax.data.samples import Sample
 from bert_jax.data.tokenizers import Tokenizer
+from bert_jax.training.sharding import Sharding
 from bert_jax.training.step import EvalStep
+from bert_jax.training.together import together
 
 TOP = 5
 
@@ -24,25 +27,25 @@ class HeldOut:
         self,
         rows: PretrainingRows,
         eval_step: EvalStep,
-        put: Callable[[Any], Any],
+        sharding: Sharding,
         key: Array,
         *,
         sequences: int,
         batch_size: int,
-        batch_multiple: int,
     ) -> None:
         """Choose the rows.
 
         Args:
             rows: of the held-out split; the first ones of its epoch 0 are used.
             eval_step: jitted.
-            put: puts a batch on the devices.
+            sharding: where a batch goes; its size is a multiple of the parts it is cut into.
             key: the masks' randomness, the same at every evaluation.
             sequences: rows wanted; fewer if the split has fewer.
             batch_size: rows at a time, at most.
-            batch_multiple: what a batch has to be a multiple of.
         """
-        self._rows, self._eval_step, self._put, self._key = rows, eval_step, put, key
+        self._rows, self._eval_step = rows, eval_step
+        self._sharding, self._key = sharding, key
+        batch_multiple = sharding.batch_devices
         available = min(sequences, rows.rows_per_epoch)
         fitting = min(batch_size, available) // batch_multiple * batch_multiple
         self._batch = max(fitting, batch_multiple)  # rows repeat if there are not even so many
@@ -53,7 +56,9 @@ class HeldOut:
         totals: dict[str, list[float]] = {}
         for index in range(self._batches):
             first = index * self._batch
-            batch = self._put(self._rows(np.arange(first, first + self._batch)))
+            batch = self._sharding.batch_of(
+                self._batch, lambda p, first=first: self._rows(first + p)
+            )
             metrics = self._eval_step(params, batch, jax.random.fold_in(self._key, index))
             for name, ratio in jax.device_get(metrics).items():
                 entry = totals.setdefault(name, [0.0, 0.0])
@@ -67,8 +72,13 @@ class FillMask:
     """The model's top words for each hidden position of fixed sentences."""
 
     def __init__(
-        self, apply: Callable[..., Any], samples: Sequence[Sample], tokenizer: Tokenizer
+        self,
+        apply: Callable[..., Any],
+        samples: Sequence[Sample],
+        tokenizer: Tokenizer,
+        answers: NamedSharding,
     ) -> None:
+        """Choose the sentences; the answers come with a sharding that shows them to everyone."""
         self._samples, self._tokenizer = samples, tokenizer
         if not samples:
             return
@@ -82,14 +92,13 @@ class FillMask:
             positions[row, : len(sample.positions)] = sample.positions
         self._inputs = ids, positions
 
-        @jax.jit
         def top(params: Any, ids: Array, positions: Array) -> tuple[Array, Array]:
             seen = (ids != tokenizer.pad_id).astype(jnp.int32)
             logits = apply({"params": params}, ids, jnp.zeros_like(ids), seen, positions)
             probabilities = jax.nn.softmax(logits.masked_language_model, axis=-1)
             return jax.lax.top_k(probabilities[..., : tokenizer.vocab_size], TOP)
 
-        self._top = top
+        self._top = together(jax.jit(top, out_shardings=answers))
 
     def __call__(self, params: Any) -> list[dict[str, Any]]:
         """Describe each sentence: its text, and for each mask the answer and the top words."""

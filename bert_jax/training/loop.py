@@ -170,7 +170,7 @@ class Loop:
             pending, done = _Dispatched(step, limit, metrics, norms), step + 1
             self.progress.advance()
             clock.steps += 1
-            stopping = self.stop.number is not None
+            stopping = self.stop.reached()
             saving = done % self.intervals.checkpoint == 0 or done == end or stopping
             logging = done % self.intervals.log == 0 or done == end
             evaluating = done % self.intervals.evaluate == 0 or done == end
@@ -185,7 +185,7 @@ class Loop:
                 with self.watchdog.asleep():
                     self._evaluate(stage.evaluation, done, state.params)
             enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
-            stopping = stopping or self.stop.number is not None  # while it was evaluated
+            stopping = stopping or self.stop.reached()  # while it was evaluated
             if saving or enough or stopping:
                 self.records.sync()
                 self.checkpoints.save(state, asdict(window))

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
+from bert_jax.training.processes import current
+
 
 class Progress:
     """Progress over the steps of a run."""
@@ -17,7 +19,7 @@ class Progress:
             steps: of the whole run.
             metrics: the run's own, to be shown beside those of any run.
         """
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and current().first
         self._steps = steps
         self._shown = _SHOWN | {name: f"{name} {{:.4g}}" for name in metrics}
         self._bar = tqdm(

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
 
 from bert_jax.errors import ConfigError
 from bert_jax.training.state import path_of
@@ -96,6 +99,27 @@ class Sharding:
         """Number of parts that the rows of a batch are cut into."""
         return self._parts(self.rules["batch"])
 
+    def batch_of(self, rows: int, make: Callable[[NDArray[np.int64]], Any]) -> Any:
+        """Make a batch on the devices, each process only the rows that its own devices hold.
+
+        Which these are, the sharding says: neither are the devices of a process next to one
+        another in a mesh, nor is a row on one device alone.
+
+        Args:
+            rows: of the whole batch.
+            make: from places in the batch, ascending, to a pytree of arrays with those rows.
+        """
+        held = self.batch.addressable_devices_indices_map((rows,)).values()
+        places = np.unique(np.concatenate([np.arange(rows)[index] for index in held]))
+
+        def place(array: NDArray[Any]) -> jax.Array:
+            def part(index: Any) -> NDArray[Any]:
+                return array[np.searchsorted(places, np.arange(rows)[index[0]])]
+
+            return jax.make_array_from_callback((rows, *array.shape[1:]), self.batch, part)
+
+        return jax.tree.map(place, make(places))
+
     def abstract(self, make: Callable[[], Any]) -> Any:
         """Give shape, dtype and sharding of each leaf that a function would make."""
         shapes = jax.eval_shape(make)
@@ -181,3 +205,26 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
         )
     # Linen's layers take no output shardings, so XLA's propagation has to find those: Auto axes.
     return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * 3, devices=available)
+
+
+def placed(tree: Any, shardings: Any) -> Any:
+    """Put arrays that every process has whole where their shardings say: one for all, or each."""
+
+    def place(array: Any, sharding: NamedSharding) -> jax.Array:
+        whole: Any = np.asarray(array)
+        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
+
+    if isinstance(shardings, NamedSharding):
+        return jax.tree.map(lambda array: place(array, shardings), tree)
+    return jax.tree.map(place, tree, shardings)
+
+
+def gathered(tree: Any) -> Any:
+    """Fetch arrays whole, wherever their parts lie; all processes have to ask."""
+
+    def whole(array: jax.Array) -> jax.Array:
+        if array.is_fully_addressable or array.is_fully_replicated:
+            return array
+        return multihost_utils.process_allgather(array, tiled=True)
+
+    return jax.device_get(jax.tree.map(whole, tree))

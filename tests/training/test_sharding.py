@@ -4,9 +4,10 @@ import re
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from bert_jax.errors import ConfigError
 from bert_jax.model import (
@@ -23,7 +24,9 @@ from bert_jax.training.sharding import (
     MeshConfig,
     Sharding,
     dimensions_of,
+    gathered,
     make_mesh,
+    placed,
 )
 from bert_jax.training.state import TrainState, path_of
 from configs import pretrain
@@ -165,3 +168,48 @@ def test_a_mesh_may_be_of_some_devices():
 def test_a_mesh_that_is_not_the_devices_is_refused(wanted):
     with pytest.raises(ConfigError, match=r"config\.mesh"):
         make_mesh(MeshConfig(*wanted))
+
+
+@pytest.mark.parametrize("mesh", [(8, 1, 1), (2, 2, 2), (1, 2, 4)])
+def test_a_batch_is_made_of_rows_that_are_asked_for_once(mesh):
+    whole, asked = sharding(mesh), []
+    tokens, labels = np.arange(48).reshape(16, 3), np.arange(16) * 7
+
+    def make(places):
+        asked.append(places.tolist())
+        return {"tokens": tokens[places], "labels": labels[places]}
+
+    batch = whole.batch_of(16, make)
+    assert asked == [list(range(16))]  # one process holds all of them
+    for name, array in {"tokens": tokens, "labels": labels}.items():
+        np.testing.assert_array_equal(batch[name], array)
+        assert batch[name].sharding.is_equivalent_to(whole.batch, array.ndim)
+
+
+def test_a_process_makes_the_rows_of_its_devices_alone(monkeypatch):
+    whole, asked = sharding((2, 2, 2)), []
+    mine = dict(
+        list(whole.batch.devices_indices_map((16,)).items())[2:6]
+    )  # parts 1 and 2 of 4, each on two devices
+    monkeypatch.setattr(NamedSharding, "addressable_devices_indices_map", lambda self, shape: mine)
+    monkeypatch.setattr(jax, "make_array_from_callback", lambda shape, sharding, part: part)
+
+    def make(places):
+        asked.append(places.tolist())
+        return places * 10
+
+    part = whole.batch_of(16, make)
+    assert asked == [list(range(4, 12))]
+    assert part((slice(8, 12),)).tolist() == [80, 90, 100, 110]
+
+
+def test_whole_arrays_are_placed_and_gathered_again():
+    whole = sharding((2, 2, 2))
+    params = shapes().params
+    draw = np.random.default_rng(0).normal
+    drawn = jax.tree.map(lambda leaf: draw(size=leaf.shape).astype(leaf.dtype), params)
+    placed_ = placed(drawn, whole.of_state(params))
+    kernel = placed_["bert"]["encoder"]["layer_0"]["feed_forward"]["intermediate"]["kernel"]
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {(16, 32)}
+    for one, other in zip(jax.tree.leaves(gathered(placed_)), jax.tree.leaves(drawn), strict=True):
+        np.testing.assert_array_equal(one, other)

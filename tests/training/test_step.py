@@ -269,7 +269,7 @@ def test_what_is_frozen_has_no_backward_pass(params, batch):
     assert operations(in_the_head) < 0.5 * operations(lambda path: True)
 
 
-MESHES = {"8": (8, 1, 1), "4x2": (4, 2, 1), "2x2x2": (2, 2, 2)}
+MESHES = {"8": (8, 1, 1), "2x4": (2, 4, 1), "4x2": (4, 2, 1), "2x2x2": (2, 2, 2)}
 
 
 @pytest.fixture(scope="module")
@@ -285,22 +285,25 @@ def on(pretraining, mesh):
 
 
 RATE = 1e-3
+STEPS = 20
 
 
 def take_steps(pretraining, start):
-    """Examples of the first batch, state and metrics after two steps, and the shardings."""
+    """Examples of the first batch, state after two steps, metrics of all, and the shardings."""
     phase = pretraining.plan.phases[0]
     stage = pretraining.stage(phase, pretraining.rows("train", phase))
     shardings = pretraining.sharding.of_state(pretraining.abstract_state)
     state = jax.device_put(jax.tree.map(jnp.copy, start), shardings)  # the step takes it away
     examples = jax.jit(pretraining.objective(phase).examples)
     seen = jax.device_get(examples(stage.batch(0), jax.random.key(5)))
-    metrics = []
-    for step in range(2):
+    metrics, second = [], None
+    for step in range(STEPS):
         rate, largest = np.float32(RATE), np.float32(np.inf)
         state, values, _ = stage.train_step(state, stage.batch(step), rate, largest)
         metrics.append(jax.device_get(values))
-    return seen, state, metrics, shardings
+        if step == 1:
+            second = jax.tree.map(jnp.copy, state)
+    return seen, second, metrics, shardings
 
 
 @pytest.fixture(scope="module")
@@ -324,12 +327,22 @@ def test_a_mesh_sees_the_same_masked_examples(on_one, on_many):
 
 
 def test_a_mesh_takes_the_same_step_within_rounding(on_one, on_many):
-    for one, many in zip(on_one[2], on_many[2], strict=True):
+    for one, many in zip(on_one[2][:2], on_many[2][:2], strict=True):
         assert one["mlm_loss"].denominator == many["mlm_loss"].denominator
         for name in ("mlm_loss", "nsp_loss", "grad_norm"):
             np.testing.assert_allclose(one[name].numerator, many[name].numerator, rtol=2e-6)
     # The rate is 3e-3: each parameter moved by about 9e-3 a step.
     assert_close(jax.device_get(on_many[1].params), jax.device_get(on_one[1].params), 2e-5)
+
+
+def test_a_mesh_has_the_loss_of_one_device_for_many_steps(on_one, on_many):
+    def curve(run, name):
+        return [values[name].numerator / values[name].denominator for values in run[2]]
+
+    for name in ("mlm_loss", "nsp_loss"):
+        one, many = curve(on_one, name), curve(on_many, name)
+        assert len(one) == STEPS and np.ptp(one) > 1e-2  # it learns, or chance would do
+        np.testing.assert_allclose(many, one, rtol=1e-5)
 
 
 def test_a_step_leaves_parameters_and_moments_where_the_rules_say(on_many):
