@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import optax
 
+from bert_jax.errors import BertJaxError
 from bert_jax.runs.folder import RunFolder
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Stage, Window
@@ -34,7 +35,7 @@ def train(
     loss_terms: Sequence[str],
     shown: Sequence[str] = (),
 ) -> None:
-    """Train from a state to the last step, keeping records and the report.
+    """Train from a state to the last step, keeping records; the report is the caller's.
 
     Args:
         folder: the run's.
@@ -53,7 +54,7 @@ def train(
 
     Raises:
         Stopped: a signal came; the state is saved, and the folder says so.
-        NumericsError: too many steps in a row were skipped.
+        NumericsError: too many steps in a row were skipped; the report shows how far it went.
     """
     progress = Progress(int(state.step), stages[-1].end, shown)
     peak = peak_flops(jax.devices()[0])
@@ -73,14 +74,22 @@ def train(
     reporting = True
     try:
         loop.run(state, window)
-    except Stopped:
+    except Stopped:  # whoever asked may not wait for a report; bert_jax.report makes it any time
         folder.set_status("stopped")
         raise
+<<<<<<< HEAD
     except jax.errors.JaxRuntimeError:
         reporting = False  # another process may be lost: that should be said at once
+=======
+    except BertJaxError:
+        folder.write_report()
+>>>>>>> faults
         raise
     finally:
         progress.close()
         records.close()
+<<<<<<< HEAD
         if reporting:
             folder.write_report()
+=======
+>>>>>>> faults
