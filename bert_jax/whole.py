@@ -1,15 +1,9 @@
 """Files and folders that are whole or not there: they take their names when all is written.
 
 Until then they are called `.NAME.PLACE.PID.partial`. What a process that was killed left so is
-<<<<<<< HEAD
 removed when the same name is written again. PLACE tells where process numbers are those of PID: on
 a file system that several machines or containers share, what others left stays, since from here
 nobody can say whether they still write.
-=======
-removed when the same name is written again. PLACE tells where process numbers are those of PID: on
-a file system that several machines or containers share, what others left stays, since from here
-nobody can say whether they still write.
->>>>>>> faults
 """
 
 import contextlib
@@ -30,15 +24,10 @@ from bert_jax.disk import sync
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file that appears, in the place of another too, once it is durable.
 
-    <<<<<<< HEAD
-        Nothing is left on failure, nor of a process that was killed. Two processes that write it at
-        once do not mix; one of them wins.
-    =======
-        Nothing is left on failure. Two processes that write it at once do not mix; one of them wins.
-    >>>>>>> faults
+    Nothing is left on failure. Two processes that write it at once do not mix; one of them wins.
 
-        Raises:
-            OSError: the file system refuses.
+    Raises:
+        OSError: the file system refuses.
     """
     partial = _partial(path)
     file = open(partial, "wb")

@@ -71,25 +71,14 @@ def train(
         loss_terms=loss_terms,
         peak_flops=peak * jax.device_count() if peak else None,
     )
-    reporting = True
     try:
         loop.run(state, window)
     except Stopped:  # whoever asked may not wait for a report; bert_jax.report makes it any time
         folder.set_status("stopped")
         raise
-<<<<<<< HEAD
-    except jax.errors.JaxRuntimeError:
-        reporting = False  # another process may be lost: that should be said at once
-=======
     except BertJaxError:
         folder.write_report()
->>>>>>> faults
         raise
     finally:
         progress.close()
         records.close()
-<<<<<<< HEAD
-        if reporting:
-            folder.write_report()
-=======
->>>>>>> faults
