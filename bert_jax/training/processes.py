@@ -77,10 +77,12 @@ class Processes:
 
     def in_turn(self, name: str, work: Callable[[], T]) -> T:
         """Have process 0 do something, and the others after it, who then find it done."""
-        if self.first:
-            result = work()
+        if not self.first:
+            self.barrier(name)
+            return work()
+        result = work()
         self.barrier(name)
-        return result if self.first else work()
+        return result
 
     def announce(self, name: str, text: str) -> None:
         """Say something that nobody waits for; what was said first stands."""

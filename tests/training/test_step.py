@@ -13,6 +13,7 @@ from bert_jax.model import BertConfig, BertForPretraining, Execution
 from bert_jax.objectives.masking import Masking, Vocabulary
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.objectives.pretraining import pretraining_objective
+from bert_jax.training.collectives import collectives
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
 from bert_jax.training.state import TrainState, flatten, select
 from bert_jax.training.step import make_eval_step, make_train_step
@@ -353,3 +354,20 @@ def test_a_step_leaves_parameters_and_moments_where_the_rules_say(on_many):
     kernel = state.params["bert"]["encoder"]["layer_0"]["feed_forward"]["intermediate"]["kernel"]
     shapes = {shard.data.shape for shard in kernel.addressable_shards}
     assert shapes == {(32 // fsdp, 64 // tensor)}
+
+
+def test_copies_of_a_model_send_each_other_its_gradient_and_little_else(pretraining):
+    """The token table may go twice: as it is looked up, and as it scores."""
+    wide = on(pretraining, (8, 1, 1))
+    phase = wide.plan.phases[0]
+    stage = wide.stage(phase, wide.rows("train", phase))
+    step = stage.train_step.lower(wide.abstract_state, stage.batch(0), np.float32(RATE)).compile()
+    sent = collectives(step.as_text())
+    params = wide.abstract_state.params
+    gradient = 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
+    table = 4 * params["bert"]["embeddings"]["token"]["embedding"].size
+    assert gradient <= sent["all-reduce"].size <= gradient + table + 1024
+    # Masks are chosen by ranking scores of the whole batch, which is done everywhere.
+    masking = 4 * phase.batch_size * (phase.max_seq_length + 4 * phase.max_predictions)
+    assert sent["all-gather"].size <= masking
+    assert sent.keys() == {"all-reduce", "all-gather"}
