@@ -114,5 +114,6 @@ def step_of(pretraining, start):
     stage = pretraining.stage(phase, pretraining.rows("train", phase))
     shardings = pretraining.sharding.of_state(pretraining.abstract_state)
     state = jax.device_put(jax.tree.map(jnp.copy, start), shardings)
-    state, metrics = stage.train_step(state, stage.batch(0), np.float32(1e-3))
+    rate, largest = np.float32(1e-3), np.float32(np.inf)
+    state, metrics, _ = stage.train_step(state, stage.batch(0), rate, largest)
     return jax.device_get((state.params, metrics))

@@ -361,7 +361,9 @@ def test_copies_of_a_model_send_each_other_its_gradient_and_little_else(pretrain
     wide = on(pretraining, (8, 1, 1))
     phase = wide.plan.phases[0]
     stage = wide.stage(phase, wide.rows("train", phase))
-    step = stage.train_step.lower(wide.abstract_state, stage.batch(0), np.float32(RATE)).compile()
+    step = stage.train_step.lower(
+        wide.abstract_state, stage.batch(0), np.float32(RATE), np.float32(np.inf)
+    ).compile()
     sent = collectives(step.as_text())
     params = wide.abstract_state.params
     gradient = 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
