@@ -100,7 +100,7 @@ def test_what_is_another_s_stays(killed, monkeypatch):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [os.getpid(), 2**80])
+@pytest.mark.parametrize("number", [os.getpid(), 2**80], ids=["ours", "impossible"])
 def test_a_number_used_again_or_impossible_is_in_nobody_s_way(tmp_path, number):
     """In a container a process may well have the number of the one before it."""
     (tmp_path / f".folder.{whole._place()}.{number}.partial").mkdir()
