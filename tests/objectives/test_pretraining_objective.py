@@ -15,8 +15,9 @@ LENGTHS = np.array([24, 7, 12, 24, 5, 18])
 MASKING = Masking(0.15, 5, 0.8, 0.1)
 
 
-def apply(variables, ids, segments, mask, positions, key):
+def apply(variables, ids, segments, mask, positions, key, packing):
     """A model of two tables: each token scores the vocabulary, each first token the pair."""
+    assert packing is None
     params = variables["params"]
     chosen = jnp.take_along_axis(ids + segments + mask, positions, 1)
     words, pairs = params["words"][chosen], params["pairs"][ids[:, 1]]
