@@ -6,7 +6,7 @@ Nothing is downloaded: the text is the documentation that comes with Python and 
 
 2 cores of an AMD EPYC (Zen 3): 3 min 11 s from the command to the report; held out, MLM accuracy
 24.6% (most frequent token 6.9%; where [MASK] is shown 18.2%), NSP accuracy 71.6% (majority 57.3%).
-One seed.
+On 2 cores of an Intel Xeon (Sapphire Rapids): 2 min 34 s, 23.5% (17.0%), 72.9%. One seed each.
 """
 
 from ml_collections import ConfigDict

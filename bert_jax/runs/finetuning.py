@@ -21,7 +21,7 @@ from bert_jax.runs.starting_model import starting_model, with_head
 from bert_jax.runs.task_assembly import Batching, Finetuning
 from bert_jax.runs.task_score import in_words, score_run, score_seeds
 from bert_jax.runs.tasks import load_task, usual_length
-from bert_jax.runs.training_run import train
+from bert_jax.runs.training_run import in_folder, train
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.moving import Moving
@@ -30,9 +30,8 @@ from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import Schedule, learning_rate
 from bert_jax.training.sharding import Sharding
-from bert_jax.training.signals import Stopped, StopRequest, stop_requests
+from bert_jax.training.signals import StopRequest
 from bert_jax.training.state import TrainState
-from bert_jax.training.workdir import held
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
 KEPT_CHECKPOINTS = 1
@@ -50,16 +49,7 @@ def run(config: FinetuneConfig, values: dict[str, Any], workdir: Path, command: 
         workdir: the run's folder.
         command: what the user typed, to be kept.
     """
-    processes = current()
-    with held(workdir, processes) as own, stop_requests(processes) as stop:
-        folder = RunFolder(own, workdir)
-        try:
-            return _run(config, values, folder, command, stop)
-        except Stopped as stopped:
-            if folder.run.exists():
-                folder.set_status("stopped")
-            print(f"{stopped}; the same command continues")
-            return stopped.exit_code
+    return in_folder(workdir, lambda folder, stop: _run(config, values, folder, command, stop))
 
 
 def _run(

@@ -13,14 +13,13 @@ from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.identity import check_fingerprint, check_same
 from bert_jax.runs.pretraining_account import describe, describe_pairs
 from bert_jax.runs.pretraining_config import PretrainConfig, TrainConfig
-from bert_jax.runs.training_run import train
+from bert_jax.runs.training_run import in_folder, train
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.phases import Phase, plan_phases
 from bert_jax.training.processes import current
 from bert_jax.training.records import Records
-from bert_jax.training.signals import Stopped, StopRequest, stop_requests
-from bert_jax.training.workdir import held
+from bert_jax.training.signals import StopRequest
 
 
 def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: str) -> int:
@@ -32,13 +31,7 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         workdir: the run's folder.
         command: what the user typed, to be kept.
     """
-    processes = current()
-    with held(workdir, processes) as own, stop_requests(processes) as stop:
-        try:
-            return _run(config, values, RunFolder(own, workdir), command, stop)
-        except Stopped as stopped:
-            print(f"{stopped}; the same command continues")
-            return stopped.exit_code
+    return in_folder(workdir, lambda folder, stop: _run(config, values, folder, command, stop))
 
 
 def _run(

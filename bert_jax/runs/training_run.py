@@ -1,6 +1,7 @@
 """Training in a run's folder: the loop, what it writes there, and how it ends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import jax
 import optax
@@ -9,14 +10,34 @@ from bert_jax.errors import BertJaxError
 from bert_jax.runs.folder import RunFolder
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Stage, Window
+from bert_jax.training.processes import current
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.schedules import tabulated
-from bert_jax.training.signals import Stopped, StopRequest
+from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import TrainState
 from bert_jax.training.throughput import peak_flops
 from bert_jax.training.watchdog import Watchdog
+from bert_jax.training.workdir import held
+
+
+def in_folder(workdir: Path, work: Callable[[RunFolder, StopRequest], int]) -> int:
+    """Hold a run's folder, and listen for signals, while work is done in it.
+
+    Returns:
+        the exit code: that of the work, or of the signal that ended it.
+    """
+    processes = current()
+    with held(workdir, processes) as own, stop_requests(processes) as stop:
+        folder = RunFolder(own, workdir)
+        try:
+            return work(folder, stop)
+        except Stopped as stopped:
+            if folder.read().get("status") == "running":
+                folder.set_status("stopped")
+            print(f"{stopped}; the same command continues")
+            return stopped.exit_code
 
 
 def train(
