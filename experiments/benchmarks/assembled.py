@@ -1,0 +1,57 @@
+"""Our pretraining put together for a case, as an entry would from config and corpus."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bert_jax import cli
+from bert_jax.data.shards import open_corpus
+from bert_jax.runs.assembly import Pretraining
+from bert_jax.runs.pretraining import assemble
+from bert_jax.runs.pretraining_config import PretrainConfig
+from configs import pretrain
+from experiments.benchmarks.sizes import CASES, LEARNING_RATE, VOCAB_SIZE
+
+BATCHES = 32  # that the other side goes through again and again
+
+
+def pretraining_of(case_name: str, corpus: Path, fields: Sequence[str] = ()) -> Pretraining:
+    """Assemble; `fields` are "name=value" of the config."""
+    case = CASES[case_name]
+    config = pretrain.get_config(case.size)
+    values = {
+        "model.vocab_size": VOCAB_SIZE,
+        "optimizer.learning_rate": LEARNING_RATE,
+        "optimizer.name": "adamw",  # with bias correction, as torch has it
+        "train.batch_size": case.batch_size,
+        "train.max_seq_length": case.max_seq_length,
+        "train.max_predictions": case.max_predictions,
+        "data.path": str(corpus),
+    }
+    for field in fields:
+        name, _, text = field.partition("=")
+        values[name] = text if name == "compute_dtype" else ast.literal_eval(text)
+    config.update_from_flattened_dict(values)
+    built = cli.build(PretrainConfig, config.to_dict(), "config")
+    return assemble(built, open_corpus(str(corpus)))
+
+
+def write_batches(path: Path, case_name: str, corpus: Path) -> None:
+    """Write the first batches of the case, and what masking them needs, for the other side."""
+    pretraining, case = pretraining_of(case_name, corpus), CASES[case_name]
+    rows = pretraining.rows("train", pretraining.plan.phases[0])
+    batch = rows(np.arange(BATCHES * case.batch_size))
+    shape = (BATCHES, case.batch_size, -1)
+    tokenizer = pretraining.tokenizer
+    np.savez(
+        path,
+        input_ids=batch.input_ids.reshape(shape),
+        token_type_ids=batch.token_type_ids.reshape(shape),
+        attention_mask=batch.attention_mask.reshape(shape),
+        next_sentence_label=batch.next_sentence_label.reshape(shape[:2]),
+        special_ids=[tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id],
+        mask_id=tokenizer.mask_id,
+        token_ids=tokenizer.vocab_size,
+    )
