@@ -142,9 +142,8 @@ def draw_curves(
                 axes.plot([best], [value], **_BEST)
         last = max(line.series.steps[-1] for line in lines if line.series)
         first = min(line.series.steps[0] for line in lines if line.series)
-        axes.set_xlim(
-            min(first, 0 if first < 0.1 * last else first), last if last > first else None
-        )
+        early = first < 0.1 * last or first == last  # one point is seen against the whole run
+        axes.set_xlim(min(first, 0) if early else first, last or None)
         if scale == "log":
             axes.set_yscale("log")
         elif scale == "zero":

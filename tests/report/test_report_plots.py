@@ -87,6 +87,13 @@ def test_one_point_and_a_constant_are_drawn():
         assert "var(--validation)" in svg
 
 
+def test_one_point_stands_at_the_end_of_its_run():
+    series = Series((250,), (46.6,))
+    svg = draw_curves([Line("validation", series)], key="k", description="d")
+    ticks = re.findall(r">(\d+)</text>", svg)
+    assert ticks[0] == "0"
+
+
 def test_a_histogram_has_a_bar_for_each_count():
     svg = draw_histogram([1, 5, 10], [3, 8, 2], key="h", description="lengths")
     assert svg.count("var(--validation)") == 3
