@@ -82,7 +82,8 @@ def mask_tokens(
     maskable = (attention_mask != 0) & ~special
     scores = jnp.where(maskable, jax.random.uniform(choose_key, input_ids.shape), -1.0)
     slots = min(masking.max_predictions, length)
-    _, positions = jax.lax.top_k(scores, slots)  # [B, P]
+    # Sorted, and not by `top_k`, for which XLA gathers the scores of all rows on every device.
+    positions = jnp.argsort(-scores, axis=1, stable=True)[:, :slots]  # [B, P]
 
     wanted = prediction_counts(length, masking)[jnp.sum(attention_mask != 0, axis=1)]
     count = jnp.minimum(wanted, jnp.sum(maskable, axis=1))
@@ -159,8 +160,8 @@ def _hide(
     shown = jnp.where(action >= 1 - masking.random_share, drawn, shown)
     # An unused slot writes past the end of its row, where the write is dropped.
     target = jnp.where(used, positions, length)
-    hidden = input_ids.at[jnp.arange(rows)[:, None], target].set(
-        shown.astype(input_ids.dtype), mode="drop"
+    hidden = jax.vmap(lambda row, at, new: row.at[at].set(new, mode="drop"))(
+        input_ids, target, shown.astype(input_ids.dtype)
     )
     labels = jnp.where(used, labels, 0)
     return Masked(hidden, positions, labels, used.astype(jnp.float32))
