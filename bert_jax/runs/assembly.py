@@ -204,6 +204,7 @@ class Pretraining:
             Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable),
             with_nsp=self.pairs.next_sentence,
             packed=bool(phase.packed_length) and not evaluation,
+            top_k=self.sharding.by_rows(jax.lax.top_k),
         )
 
         def examples(batch: Any, key: Array) -> Any:

@@ -150,6 +150,26 @@ class Sharding:
         """Cut arrays that have an entry a row by their rows, and in no other way."""
         return jax.tree.map(lambda x: self.constrain(x, "batch", *(None,) * (x.ndim - 1)), tree)
 
+    def by_rows(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Have each device apply a function to its own rows, where XLA would gather them all.
+
+        Args:
+            function: of an array whose rows it computes alone, and of values.
+        """
+        if self.mesh.size == 1:
+            return function
+        rows = PartitionSpec(self.rules["batch"])
+
+        def call(x: Array, *values: Any) -> Any:
+            return jax.shard_map(
+                lambda part: function(part, *values),
+                mesh=self.mesh,
+                in_specs=rows,
+                out_specs=rows,
+            )(x)
+
+        return call
+
     def batch_of(self, rows: int, make: Callable[[NDArray[np.int64]], Any]) -> Any:
         """Make a batch on the devices, each process only the rows that its own devices hold.
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from bert_jax.errors import ConfigError
 from bert_jax.training.collectives import collectives
@@ -26,6 +27,7 @@ MESHES = {
 }
 RATE = 1e-3
 STEPS = 20
+ROWS, TOKENS = 8, 32
 FLOAT = 4  # bytes
 
 
@@ -133,27 +135,55 @@ def test_what_lies_elsewhere_than_it_was_asked_to_is_an_error(on_many):
             check_placed(on_many.second, jax.tree.unflatten(structure, asked))
 
 
-def gathered(program, dtype):
-    """How often arrays of which shapes are gathered."""
-    return collections.Counter(re.findall(rf" = {dtype}\[([\d,]*)\]\S* all-gather\(", program))
+def results(program, kind):
+    """How often which arrays come out of collectives of a kind."""
+    lines = re.findall(rf"^ +(?:ROOT )?\S+ = (.+?) {kind}\(", program, re.MULTILINE)
+    return collections.Counter(array for line in lines for array in re.findall(r"\w+\[.*?\]", line))
+
+
+def array(*shape):
+    return f"f32[{','.join(map(str, shape))}]"
 
 
 def test_only_parameters_are_gathered_and_what_cut_sequences_have_to_see_of_each_other(on_many):
     """No batch and no activations: all ids of a batch are 1 kB here, hidden states 32 kB."""
-    mesh, parts = on_many.sharding.mesh.shape, on_many.sharding.batch_devices
-    found = gathered(on_many.program, "f32")
-    if mesh["sequence"] > 1:  # keys and values of a layer, and gradients of three predictions each
-        assert found.pop(f"{8 // parts},32,32") == 2 and found.pop(f"{8 // parts},6,32") == 1
-    tables = {",".join(map(str, p.shape)) for p in jax.tree.leaves(on_many.second.params)}
-    assert found.keys() <= (tables if mesh["fsdp"] > 1 else set())
-    numbers = gathered(on_many.program, "s32")
-    assert numbers.keys() <= ({"8,6,1", f"{8 // parts},6,1"} if mesh["sequence"] > 1 else set())
-
-
-def bytes_of(params):
-    return FLOAT * sum(leaf.size for leaf in jax.tree.leaves(params))
+    mesh, rows = on_many.sharding.mesh, ROWS // on_many.sharding.batch_devices
+    found = results(on_many.program, "all-gather")
+    if mesh.shape["sequence"] > 1:
+        assert found.pop(array(rows, TOKENS, 32)) == 2  # a layer's keys, and its values
+        # Three predictions on each device: their gradients, and where they stand.
+        assert found.pop(array(rows, 6, 32)) == 1
+        del found[f"s32[{rows},6,1]"], found[f"s32[{ROWS},6,1]"]
+    whole = set()
+    for leaf, asked in zip(*map(jax.tree.leaves, (on_many.second.params, on_many.asked.params)),
+                           strict=True):  # fmt: skip
+        kept = ["tensor" if "tensor" in (cut or ()) else None for cut in asked.spec]
+        whole.add(array(*NamedSharding(mesh, PartitionSpec(*kept)).shard_shape(leaf.shape)))
+    assert found.keys() <= (whole if mesh.shape["fsdp"] > 1 else set())
 
 
 def test_what_is_sent_is_what_theory_says(on_many):
+    """To the byte but for sums of metrics and norms, where parameters are cut by fsdp alone."""
     mesh, sent = on_many.sharding.mesh.shape, collectives(on_many.program)
-    print(mesh, sent, bytes_of(on_many.second.params))
+    reduced = results(on_many.program, "all-reduce")
+    rows = ROWS // on_many.sharding.batch_devices
+    if mesh["tensor"] > 1:
+        # What is looked up, and in a layer: forward what attention and feed-forward give, backward
+        # what goes into the feed-forward, queries, keys and values.
+        assert reduced[array(rows, TOKENS, 32)] == 1 + 2 + 4
+    elif mesh["sequence"] > 1:  # gradients of keys and values
+        assert reduced[array(rows, 4, 8, TOKENS)] + reduced[array(rows, 4, TOKENS, 8)] == 2
+    else:
+        gather, reduce = 0.0, 0.0
+        for path, leaf in flatten(on_many.second.params).items():
+            size = FLOAT * leaf.size
+            if leaf.ndim == 1 or "/embeddings/" in path:  # looked up, or added
+                reduce += size
+                gather += size * (leaf.ndim == 2)
+            if leaf.ndim == 2 and not re.search("/(position|token_type)/", path):  # multiplied
+                # First among those that hold parts, then each part among the copies.
+                reduce += size * (1 if mesh["fsdp"] == 1 else 1 + 1 / mesh["fsdp"])
+                gather += size * (1 if path.endswith("/token/embedding") else 2)
+        assert 0 <= sent["all-reduce"].size - reduce < 256
+        assert sent.keys() == {"all-reduce"} | ({"all-gather"} if mesh["fsdp"] > 1 else set())
+        assert mesh["fsdp"] == 1 or sent["all-gather"].size == gather
