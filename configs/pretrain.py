@@ -104,9 +104,11 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.mesh.data = -1
     config.mesh.fsdp = 1
     config.mesh.tensor = 1
+    config.mesh.sequence = 1  # parts of each row's tokens, for long rows; divides their length
 
     config.rules = ConfigDict()  # mesh axes that each dimension is cut over; (): kept whole
     config.rules.batch = ("data", "fsdp")
+    config.rules.sequence = ("sequence",)  # tokens, and predictions, of activations
     config.rules.vocab = ("tensor",)
     config.rules.embed = ("fsdp",)
     config.rules.heads = ("tensor",)

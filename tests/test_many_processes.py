@@ -148,7 +148,8 @@ def story(alone, small_overrides, corpus_directory, tmp_path_factory):
         steps = [checkpoints.steps()[-1]]
         status = json.loads((workdir / "run.json").read_text())["status"]
         alone(workdir, steps[0] + 3)
-        killed = start({"mesh.data": 1, "mesh.tensor": 4})  # each row on all devices
+        # Each row on all devices, and cut by its tokens.
+        killed = start({"mesh.data": 1, "mesh.tensor": 2, "mesh.sequence": 2})
         killed.until(steps[0] + 6, checkpoints)
         killed.processes[1].kill()
         since = time.monotonic()

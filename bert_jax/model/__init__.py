@@ -5,6 +5,7 @@ from flax.linen import Module
 from bert_jax.model.bert import Bert, BertOutput
 from bert_jax.model.config import SIZES, BertConfig, Execution
 from bert_jax.model.packing import Packing
+from bert_jax.model.placement import ACTIVATION_DIMENSIONS
 from bert_jax.model.with_heads import (
     KINDS,
     BertForPretraining,
@@ -15,6 +16,7 @@ from bert_jax.model.with_heads import (
 )
 
 __all__ = [
+    "ACTIVATION_DIMENSIONS",
     "KINDS",
     "SIZES",
     "Bert",

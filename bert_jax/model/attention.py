@@ -34,12 +34,15 @@ class SelfAttention(nn.Module):
         dropout_key: Key[Array, ""] | None,
     ) -> Float[Array, "B T D"]:
         config, dtype = self.config, self.execution.compute_dtype
+        constrain = self.execution.constrain
 
-        def heads(name: str) -> Float[Array, "B T N H"]:
+        def heads(name: str, tokens: str | None) -> Float[Array, "B T N H"]:
             projected = Dense(config, self.execution, config.hidden_size, name=name)(hidden)
-            return projected.reshape(*hidden.shape[:2], config.num_attention_heads, -1)
+            cut = projected.reshape(*hidden.shape[:2], config.num_attention_heads, -1)
+            return constrain(cut, "batch", tokens, "heads", None)
 
-        query, key, value = heads("query"), heads("key"), heads("value")
+        # Where a sequence is cut, each part asks with its own tokens for what all tokens hold.
+        query, key, value = heads("query", "sequence"), heads("key", None), heads("value", None)
         query = query / math.sqrt(config.head_size)
         scores = product("btnh,bsnh->bnts", query, key, dtype)
         probabilities = jax.nn.softmax(scores + bias, axis=-1)  # [B, N, T, S]
@@ -47,6 +50,7 @@ class SelfAttention(nn.Module):
         self.sow("intermediates", "probabilities", probabilities)
         probabilities = dropout(probabilities, config.attention_probs_dropout_prob, dropout_key)
         context = product("bnts,bsnh->btnh", probabilities, value, dtype)
+        context = constrain(context, "batch", "sequence", "heads", None)
         context = context.reshape(hidden.shape)
         return Dense(config, self.execution, config.hidden_size, name="output")(context)
 

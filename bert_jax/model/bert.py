@@ -27,7 +27,7 @@ class Bert(nn.Module):
     execution: Execution
 
     def setup(self) -> None:
-        self.embeddings = Embeddings(self.config)
+        self.embeddings = Embeddings(self.config, self.execution)
         self.encoder = Encoder(self.config, self.execution)
         self.pooler = Pooler(self.config, self.execution)
 

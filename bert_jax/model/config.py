@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from bert_jax.model.placement import Constrain, anywhere
+
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
 INITIALIZERS = ("truncated_normal", "normal")
 NORMALIZATIONS = ("post", "pre")
@@ -71,7 +73,9 @@ class BertConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """How the same numbers are computed: precision, and memory against time.
+    """How the same numbers are computed: precision, memory against time, and on which devices.
+
+    `constrain` is called with the activations that decide what devices send each other.
 
     Raises:
         ValueError: a value is not one of those known.
@@ -80,6 +84,7 @@ class Execution:
     compute_dtype: str = "float32"
     scan_layers: bool = False
     rematerialize: str = "none"
+    constrain: Constrain = anywhere
 
     def __post_init__(self) -> None:
         _one_of("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)

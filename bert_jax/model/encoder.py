@@ -18,12 +18,13 @@ class Embeddings(nn.Module):
     """Token, position and segment embeddings, summed, normalised and dropped out."""
 
     config: BertConfig
+    execution: Execution
 
     def setup(self) -> None:
-        config = self.config
-        self.token = Embedding(config, config.vocab_size)
-        self.position = Embedding(config, config.max_position_embeddings)
-        self.token_type = Embedding(config, config.type_vocab_size)
+        config, execution = self.config, self.execution
+        self.token = Embedding(config, execution, config.vocab_size, "vocab")
+        self.position = Embedding(config, execution, config.max_position_embeddings)
+        self.token_type = Embedding(config, execution, config.type_vocab_size)
         self.layer_norm = LayerNorm(config)
 
     def __call__(
@@ -39,6 +40,7 @@ class Embeddings(nn.Module):
             embedded += self._positions(input_ids.shape[1])
         else:
             embedded += self.position(positions)
+        embedded = self.execution.constrain(embedded, "batch", "sequence", None)
         return dropout(self.layer_norm(embedded), self.config.hidden_dropout_prob, dropout_key)
 
     def _positions(self, length: int) -> Float[Array, "T D"]:
@@ -47,7 +49,7 @@ class Embeddings(nn.Module):
                 f"a sequence of {length} tokens is longer than "
                 f"max_position_embeddings={self.config.max_position_embeddings}"
             )
-        return self.position.embedding[:length]
+        return self.position.table[:length]
 
     @property
     def token_table(self) -> Float[Array, "V D"]:
@@ -65,6 +67,7 @@ class FeedForward(nn.Module):
     def __call__(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
         config = self.config
         wide = Dense(config, self.execution, config.intermediate_size, name="intermediate")(hidden)
+        wide = self.execution.constrain(wide, "batch", "sequence", "mlp")
         wide = activation(config.hidden_act)(wide)  # [B, T, F]
         return Dense(config, self.execution, config.hidden_size, name="output")(wide)
 
@@ -89,14 +92,15 @@ class Layer(nn.Module):
         attention_norm = LayerNorm(config, name="attention_layer_norm")
         feed_forward_norm = LayerNorm(config, name="feed_forward_layer_norm")
 
-        def drop(x: Array, key: Array | None) -> Array:
-            return dropout(x, config.hidden_dropout_prob, key)
+        def add(hidden: Array, update: Array, key: Array | None) -> Array:
+            update = self.execution.constrain(update, "batch", "sequence", None)
+            return hidden + dropout(update, config.hidden_dropout_prob, key)
 
         if config.normalization == "pre":
-            hidden += drop(attention(attention_norm(hidden), bias, keys[0]), keys[1])
-            return hidden + drop(feed_forward(feed_forward_norm(hidden)), keys[2])
-        hidden = attention_norm(hidden + drop(attention(hidden, bias, keys[0]), keys[1]))
-        return feed_forward_norm(hidden + drop(feed_forward(hidden), keys[2]))
+            hidden = add(hidden, attention(attention_norm(hidden), bias, keys[0]), keys[1])
+            return add(hidden, feed_forward(feed_forward_norm(hidden)), keys[2])
+        hidden = attention_norm(add(hidden, attention(hidden, bias, keys[0]), keys[1]))
+        return feed_forward_norm(add(hidden, feed_forward(hidden), keys[2]))
 
 
 class Encoder(nn.Module):
@@ -118,7 +122,10 @@ class Encoder(nn.Module):
         With `segments`, tokens see those of their own segment, and `attention_mask` is not used.
         """
         config, execution = self.config, self.execution
-        bias = key_bias(attention_mask) if segments is None else segment_bias(segments)
+        if segments is None:
+            bias = key_bias(attention_mask)
+        else:
+            bias = execution.constrain(segment_bias(segments), "batch", None, "sequence", None)
         names = [f"layer_{i}" for i in range(config.num_hidden_layers)]
         layer = Layer(config, execution, parent=None)
 

@@ -83,5 +83,6 @@ def _normal_cdf(x: Array) -> Array:
 
 
 def _sum_rows(x: Float[Array, "*B D"]) -> Float[Array, "D"]:
-    rows = x.reshape(-1, x.shape[-1])
-    return jnp.ones((rows.shape[0],), x.dtype) @ rows
+    # Contracted where they are, and not flattened first: rows of a cut sequence would be gathered.
+    rows = tuple(range(x.ndim - 1))
+    return jax.lax.dot_general(jnp.ones(x.shape[:-1], x.dtype), x, ((rows, rows), ((), ())))

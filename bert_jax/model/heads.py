@@ -26,8 +26,9 @@ class Pooler(nn.Module):
         else:
             first = jnp.take_along_axis(hidden, starts[:, :, None], axis=1)  # [B, K, D]
             first = first.reshape(-1, first.shape[-1])
+        first = self.execution.constrain(first, "batch", None)
         dense = Dense(self.config, self.execution, self.config.hidden_size, name="dense")
-        return jnp.tanh(dense(first))
+        return self.execution.constrain(jnp.tanh(dense(first)), "batch", None)
 
 
 class MaskedLanguageModelHead(nn.Module):
@@ -47,6 +48,7 @@ class MaskedLanguageModelHead(nn.Module):
             token_table = self.param("decoder", initializer(config), token_table.shape)
         bias = self.param("bias", nn.initializers.zeros, (config.vocab_size,))
         scores = product("bpd,vd->bpv", hidden, token_table, self.execution.compute_dtype)
+        scores = self.execution.constrain(scores, "batch", "sequence", "vocab")
         return add_bias(scores, bias)
 
 

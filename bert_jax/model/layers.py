@@ -69,11 +69,18 @@ class Embedding(nn.Module):
     """A table of vectors; `__call__` looks rows up."""
 
     config: BertConfig
+    execution: Execution
     num_embeddings: int
+    dimension: str | None = None  # the name of its rows, where they may lie on several devices
 
     def setup(self) -> None:
         shape = (self.num_embeddings, self.config.hidden_size)
         self.embedding = self.param("embedding", initializer(self.config), shape)
 
+    @property
+    def table(self) -> Float[Array, "V D"]:
+        """All vectors, each of them whole: cut, they would spread their rows' batch with them."""
+        return self.execution.constrain(self.embedding, self.dimension, None)
+
     def __call__(self, ids: Array) -> Float[Array, "... D"]:
-        return jnp.take(self.embedding, ids, axis=0)
+        return jnp.take(self.table, ids, axis=0)

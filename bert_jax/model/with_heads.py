@@ -75,6 +75,7 @@ class BertForPretraining(nn.Module):
         """
         output = self.bert(input_ids, token_type_ids, attention_mask, dropout_key, packing)
         gathered = jnp.take_along_axis(output.hidden, positions[:, :, None], axis=1)  # [B, P, D]
+        gathered = self.execution.constrain(gathered, "batch", "sequence", None)
         return PretrainingLogits(
             self.masked_language_model(gathered, self.bert.embeddings.token_table),
             self.next_sentence(output.pooled),

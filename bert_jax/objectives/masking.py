@@ -1,5 +1,6 @@
 """Masked-language-model examples, drawn inside the compiled step (Devlin et al. 2018, 3.1)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,6 +56,10 @@ class Vocabulary:
     unmaskable_ids: tuple[int, ...]
 
 
+# (scores, how many) -> the highest of each row, and where they stand.
+TopK = Callable[[Array, int], Sequence[Array]]
+
+
 class Masked(NamedTuple):
     """Rows with tokens hidden, and what stood there. Weight 0 marks an unused prediction."""
 
@@ -70,11 +75,20 @@ def mask_tokens(
     key: Key[Array, ""],
     masking: Masking,
     vocabulary: Vocabulary,
+    top_k: TopK = jax.lax.top_k,
 ) -> Masked:
     """Choose positions evenly among the maskable ones and replace what stands there.
 
     A row of n tokens gets min(max_predictions, max(1, round(n x rate))) predictions, as in
     Google's `create_pretraining_data.py`, and never more than it has maskable tokens.
+
+    Args:
+        input_ids: of whole rows.
+        attention_mask: 0 for padding.
+        key: decides what is chosen, and what is done with it.
+        masking: how many, and what may be done.
+        vocabulary: of the ids.
+        top_k: `jax.lax.top_k`, or the same for rows on several devices, which XLA would gather.
     """
     choose_key, action_key, token_key = jax.random.split(key, 3)
     length = input_ids.shape[1]
@@ -82,7 +96,7 @@ def mask_tokens(
     maskable = (attention_mask != 0) & ~special
     scores = jnp.where(maskable, jax.random.uniform(choose_key, input_ids.shape), -1.0)
     slots = min(masking.max_predictions, length)
-    _, positions = jax.lax.top_k(scores, slots)  # [B, P]
+    _, positions = top_k(scores, slots)  # [B, P]
 
     wanted = prediction_counts(length, masking)[jnp.sum(attention_mask != 0, axis=1)]
     count = jnp.minimum(wanted, jnp.sum(maskable, axis=1))
@@ -159,8 +173,8 @@ def _hide(
     shown = jnp.where(action >= 1 - masking.random_share, drawn, shown)
     # An unused slot writes past the end of its row, where the write is dropped.
     target = jnp.where(used, positions, length)
-    hidden = input_ids.at[jnp.arange(rows)[:, None], target].set(
-        shown.astype(input_ids.dtype), mode="drop"
+    hidden = jax.vmap(lambda row, at, new: row.at[at].set(new, mode="drop"))(
+        input_ids, target, shown.astype(input_ids.dtype)
     )
     labels = jnp.where(used, labels, 0)
     return Masked(hidden, positions, labels, used.astype(jnp.float32))

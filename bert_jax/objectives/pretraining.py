@@ -3,12 +3,20 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from bert_jax.model import Packing
 from bert_jax.objectives.language_model import masked_language_model
-from bert_jax.objectives.masking import Masked, Masking, Vocabulary, mask_packed_tokens, mask_tokens
+from bert_jax.objectives.masking import (
+    Masked,
+    Masking,
+    TopK,
+    Vocabulary,
+    mask_packed_tokens,
+    mask_tokens,
+)
 from bert_jax.objectives.objective import Metrics, Objective
 from bert_jax.objectives.sentence_pair import next_sentence
 
@@ -34,6 +42,7 @@ def pretraining_objective(
     *,
     with_nsp: bool,
     packed: bool = False,
+    top_k: TopK = jax.lax.top_k,
 ) -> Objective:
     """Put the objective of BERT together.
 
@@ -43,10 +52,11 @@ def pretraining_objective(
         vocabulary: sizes and ids of the tokenizer.
         with_nsp: whether next sentence prediction is part of the loss.
         packed: whether several sequences share a row of a batch.
+        top_k: that of `mask_tokens`.
     """
 
     def examples(batch: Any, key: Key[Array, ""]) -> PretrainingExamples:
-        masked = mask_tokens(batch.input_ids, batch.attention_mask, key, masking, vocabulary)
+        masked = mask_tokens(batch.input_ids, batch.attention_mask, key, masking, vocabulary, top_k)
         return PretrainingExamples(
             masked, batch.token_type_ids, batch.attention_mask, batch.next_sentence_label
         )

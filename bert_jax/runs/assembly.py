@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array
 from numpy.typing import NDArray
 
 from bert_jax.data.batches import PretrainingRows
@@ -101,6 +102,13 @@ class Pretraining:
                     f"max_seq_length={phase.max_seq_length} is more than "
                     f"config.model.max_position_embeddings={self.model.max_position_embeddings}"
                 )
+            for length in {phase.row_length, phase.max_seq_length}:  # evaluation is never packed
+                if length % self.sharding.sequence_devices:
+                    raise ConfigError(
+                        f"config.mesh: rows of {length} tokens cannot be cut into the mesh's "
+                        f"{self.sharding.sequence_devices} parts of a sequence; "
+                        "make the length a multiple of it"
+                    )
             part = phase.batch_size // phase.gradient_accumulation
             if part % self.sharding.batch_devices:
                 raise ConfigError(
@@ -112,7 +120,8 @@ class Pretraining:
     @functools.cached_property
     def module(self) -> BertForPretraining:
         """The Flax module."""
-        return BertForPretraining(self.model, self.execution)
+        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
+        return BertForPretraining(self.model, execution)
 
     @functools.cached_property
     def loss_terms(self) -> tuple[str, ...]:
@@ -189,13 +198,20 @@ class Pretraining:
         """Give the objective of a phase; evaluation has its own rate of masking."""
         tokenizer = self.tokenizer
         unmaskable = (tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
-        return pretraining_objective(
+        objective = pretraining_objective(
             self.module.apply,
             self._masking(phase, evaluation),
             Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable),
             with_nsp=self.pairs.next_sentence,
             packed=bool(phase.packed_length) and not evaluation,
+            top_k=self.sharding.by_rows(jax.lax.top_k),
         )
+
+        def examples(batch: Any, key: Array) -> Any:
+            # Masks are drawn for whole rows, whatever the model cuts them into.
+            return self.sharding.constrain_rows(objective.examples(batch, key))
+
+        return dataclasses.replace(objective, examples=examples)
 
     def _masking(self, phase: Phase, evaluation: bool) -> Masking:
         rate, most = self.masking.rate, phase.max_predictions
@@ -238,6 +254,7 @@ class Pretraining:
             ),
             batch=batch,
             rows=rows_of,
+            shardings=shardings,
             sequences=phase.batch_size * statistics["pairs_per_row"],
             tokens=tokens,
             useful_tokens=tokens * (1 - statistics["padding_share"]),

@@ -1,5 +1,6 @@
 """Fine-tuning put together: a task, a checkpoint and a mesh become what the loop runs."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,8 @@ class Finetuning:
     def module(self) -> Module:
         """The Flax module."""
         labels = len(self.start.labels)
-        return make_model(self.kind, self.model, self.execution, labels)
+        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
+        return make_model(self.kind, self.model, execution, labels)
 
     @functools.cached_property
     def abstract_state(self) -> TrainState:
@@ -189,6 +191,7 @@ class Finetuning:
             train_step=self._train_step,
             batch=batch,
             rows=lambda step: chosen(step).rows,
+            shardings=jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state),
             sequences=sequences,
             tokens=round(sequences * tokens),
             flops=3.0 * sequences * flops_per_row(self.model, round(tokens), 0),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bert_jax.errors import NumericsError
 from bert_jax.objectives.objective import Metrics
 from bert_jax.training.checkpoints import Checkpoints
+from bert_jax.training.parameters import check_placed
 from bert_jax.training.prefetch import prefetched
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
@@ -43,6 +44,7 @@ class Stage:
         train_step: jitted, donates its state.
         batch: from a step number to that step's batch, on the devices.
         rows: from a step number to the numbers of the rows that its batch is made of.
+        shardings: where each array of the state has to lie.
         sequences: sequences a step, on average.
         tokens: tokens a step, padding included.
         flops: model FLOPs a step.
@@ -55,6 +57,7 @@ class Stage:
     train_step: TrainStep
     batch: Callable[[int], Any]
     rows: Callable[[int], NDArray[np.int64]]
+    shardings: Any
     sequences: float
     tokens: int
     flops: float
@@ -164,6 +167,8 @@ class Loop:
             state, metrics, norms = stage.train_step(
                 state, batch, self.rates[step], np.float32(limit)
             )
+            if step == start:
+                check_placed(state, stage.shardings)
             # Metrics are fetched one step late, when the device already has its next step.
             if pending is not None:
                 self._take(pending, stage, state, window)

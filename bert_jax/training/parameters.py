@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from bert_jax.errors import ConfigError
 from bert_jax.training.optimizer import decay_mask
 from bert_jax.training.state import path_of
 
@@ -25,6 +26,21 @@ def parameter_table(params: Any, shardings: Any, no_decay: tuple[str, ...]) -> l
             jax.tree_util.tree_leaves_with_path(params), decayed, cuts, strict=True
         )
     ]
+
+
+def check_placed(state: Any, shardings: Any) -> None:
+    """Hold that each array of a state lies where it was asked to, as the table says of parameters.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    for (path, leaf), asked in zip(leaves, jax.tree.leaves(shardings), strict=True):
+        if not leaf.sharding.is_equivalent_to(asked, leaf.ndim):
+            raise ConfigError(
+                f"config.rules: {path_of(path)} was to be cut as {tuple(asked.spec)} and after the "
+                f"first step lies as {leaf.sharding}"
+            )
 
 
 def format_table(table: list[dict[str, Any]]) -> str:

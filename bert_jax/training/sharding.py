@@ -1,4 +1,9 @@
-"""Which device holds what: a mesh, names for the dimensions of every array, rules between them."""
+"""Which device holds what: a mesh, names for the dimensions of every array, rules between them.
+
+Parameters are cut once and for all, by the names of their dimensions. Of activations the model says
+by the same names how the few of them lie that decide the rest (`Sharding.constrain`); what is
+between these the compiler finds.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,14 +12,17 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from bert_jax.errors import ConfigError
+from bert_jax.model import ACTIVATION_DIMENSIONS
 from bert_jax.training.state import path_of
 
-AXES = ("data", "fsdp", "tensor")
+# The last ones are next to one another among the devices: what they send is sent most often.
+AXES = ("data", "fsdp", "sequence", "tensor")
 
 # The logical dimensions of each parameter, by the end of its path. Every parameter matches exactly
 # one row; a test holds that. The optimizer's moments end in the same paths and follow along.
@@ -39,7 +47,9 @@ PARAMETER_DIMENSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"crf/transitions", ("class", "class")),
     (r"crf/(start|end)", ("class",)),
 )
-DIMENSIONS = ("batch", *dict.fromkeys(d for _, dims in PARAMETER_DIMENSIONS for d in dims))
+DIMENSIONS = tuple(
+    dict.fromkeys((*ACTIVATION_DIMENSIONS, *(d for _, dims in PARAMETER_DIMENSIONS for d in dims)))
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +60,13 @@ class MeshConfig:
         data: copies of the model, each with rows of its own.
         fsdp: like data, with parameters and optimizer state cut over it.
         tensor: parts of each layer's heads, feed-forward and vocabulary.
+        sequence: parts of each row's tokens.
     """
 
     data: int
     fsdp: int
     tensor: int
+    sequence: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,65 @@ class Sharding:
         """Number of parts that the rows of a batch are cut into."""
         return self._parts(self.rules["batch"])
 
+    @property
+    def sequence_devices(self) -> int:
+        """Number of parts that the tokens of a row are cut into."""
+        return self._parts(self.rules["sequence"])
+
+    def constrain(self, x: Array, *dimensions: str | None) -> Array:
+        """Cut an activation along the dimensions named, each over the axes of its rule.
+
+        None keeps a dimension whole. An axis cuts the first dimension that has it, and no later
+        one. The last part is padded where parts do not come out even; what has fewer entries than
+        parts, such as the rows of a few samples, is left to the compiler. On one device nothing
+        is said.
+
+        Raises:
+            ValueError: a name is none of ours, or there are not as many as dimensions.
+        """
+        known = {None, *ACTIVATION_DIMENSIONS}
+        if not known.issuperset(dimensions) or len(dimensions) != x.ndim:
+            raise ValueError(
+                f"an activation {x.shape} has no dimensions {dimensions}: wants one of "
+                f"{', '.join(ACTIVATION_DIMENSIONS)}, or None, for each"
+            )
+        if self.mesh.size == 1:
+            return x
+        cuts: list[Any] = []
+        used: set[str] = set()
+        for name, size in zip(dimensions, x.shape, strict=True):
+            axes = tuple(a for a in self.rules[name] if a not in used) if name else ()
+            if size < self._parts(axes):
+                cuts.append(PartitionSpec.UNCONSTRAINED)
+            else:
+                cuts.append(axes or None)
+                used.update(axes)
+        return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec(*cuts)))
+
+    def constrain_rows(self, tree: Any) -> Any:
+        """Cut arrays that have an entry a row by their rows, and in no other way."""
+        return jax.tree.map(lambda x: self.constrain(x, "batch", *(None,) * (x.ndim - 1)), tree)
+
+    def by_rows(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Have each device apply a function to its own rows, where XLA would gather them all.
+
+        Args:
+            function: of an array whose rows it computes alone, and of values.
+        """
+        if self.mesh.size == 1:
+            return function
+        rows = PartitionSpec(self.rules["batch"])
+
+        def call(x: Array, *values: Any) -> Any:
+            return jax.shard_map(
+                lambda part: function(part, *values),
+                mesh=self.mesh,
+                in_specs=rows,
+                out_specs=rows,
+            )(x)
+
+        return call
+
     def batch_of(self, rows: int, make: Callable[[NDArray[np.int64]], Any]) -> Any:
         """Make a batch on the devices, each process only the rows that its own devices hold.
 
@@ -112,7 +183,7 @@ class Sharding:
         held = self.batch.addressable_devices_indices_map((rows,)).values()
         places = np.unique(np.concatenate([np.arange(rows)[index] for index in held]))
 
-        def place(array: NDArray[Any]) -> jax.Array:
+        def place(array: NDArray[Any]) -> Array:
             def part(index: Any) -> NDArray[Any]:
                 return array[np.searchsorted(places, np.arange(rows)[index[0]])]
 
@@ -189,7 +260,7 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
         ConfigError: the axes do not multiply to the number of devices.
     """
     available = devices or jax.devices()
-    sizes = [config.data, config.fsdp, config.tensor]
+    sizes = [getattr(config, axis) for axis in AXES]
     if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
         raise ConfigError(f"config.mesh: {config}: sizes are at least 1, and one of them may be -1")
     known = 1
@@ -200,17 +271,18 @@ def make_mesh(config: MeshConfig, devices: list[Any] | None = None) -> Mesh:
         known = len(available)
     if known != len(available):
         raise ConfigError(
-            f"config.mesh: data x fsdp x tensor = {' x '.join(map(str, sizes))} does not give "
+            f"config.mesh: {' x '.join(AXES)} = {' x '.join(map(str, sizes))} does not give "
             f"the {len(available)} devices there are"
         )
     # Linen's layers take no output shardings, so XLA's propagation has to find those: Auto axes.
-    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * 3, devices=available)
+    automatic = (AxisType.Auto,) * len(AXES)
+    return jax.make_mesh(sizes, AXES, axis_types=automatic, devices=available)
 
 
 def placed(tree: Any, shardings: Any) -> Any:
     """Put arrays that every process has whole where their shardings say: one for all, or each."""
 
-    def place(array: Any, sharding: NamedSharding) -> jax.Array:
+    def place(array: Any, sharding: NamedSharding) -> Array:
         whole: Any = np.asarray(array)
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
@@ -222,7 +294,7 @@ def placed(tree: Any, shardings: Any) -> Any:
 def gathered(tree: Any) -> Any:
     """Fetch arrays whole, wherever their parts lie; all processes have to ask."""
 
-    def whole(array: jax.Array) -> jax.Array:
+    def whole(array: Array) -> Array:
         if array.is_fully_addressable or array.is_fully_replicated:
             return array
         return multihost_utils.process_allgather(array, tiled=True)

@@ -142,7 +142,7 @@ def test_a_real_token_reaches_every_position_before_and_after_it(hidden_of):
 def test_embeddings_are_the_normalised_sum_of_token_position_and_segment():
     ids, segments, _ = rows()
     params = parameters("post")["bert"]["embeddings"]
-    found = Embeddings(CONFIG).apply({"params": params}, ids, segments, None)
+    found = Embeddings(CONFIG, Execution()).apply({"params": params}, ids, segments, None)
     total = (
         np.asarray(params["token"]["embedding"], np.float64)[np.asarray(ids)]
         + np.asarray(params["position"]["embedding"], np.float64)[:LENGTH]
@@ -155,7 +155,7 @@ def test_embeddings_are_the_normalised_sum_of_token_position_and_segment():
 
 def test_the_longest_sequence_fits_and_one_token_more_does_not():
     params = parameters("post")["bert"]["embeddings"]
-    embeddings = Embeddings(CONFIG)
+    embeddings = Embeddings(CONFIG, Execution())
     longest = jnp.zeros((1, 16), jnp.int32)
     assert embeddings.apply({"params": params}, longest, longest, None).shape == (1, 16, 32)
     longer = jnp.zeros((1, 17), jnp.int32)

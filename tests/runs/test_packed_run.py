@@ -96,7 +96,8 @@ def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
 def test_a_mesh_takes_the_same_step_within_rounding(assembled):
     changes = PACKED | {"train.gradient_accumulation": 2}
     one = assembled(changes)
-    cut = assembled(changes | {"mesh.fsdp": 2, "mesh.tensor": 2, "train.batch_size": 8}, devices=8)
+    mesh = {"mesh.fsdp": 2, "mesh.tensor": 2, "mesh.sequence": 2}
+    cut = assembled(changes | mesh, devices=8)
     start = one.initial_state(None)
     params, metrics = zip(*(step_of(pretraining, start) for pretraining in (one, cut)), strict=True)
     assert metrics[0]["nsp_loss"].denominator > 2 * 8

@@ -31,6 +31,7 @@ def start(run_values, tmp_path):
         # Runs take all eight simulated devices.
         ({"train.batch_size": 12}, r"batch_size=12 in 1 parts gives 12 rows, .* mesh's 8 parts"),
         ({"train.gradient_accumulation": 2}, "gives 4 rows, which the mesh's 8 parts"),
+        ({"mesh.sequence": 4, "train.max_seq_length": 30}, "rows of 30 tokens .* mesh's 4 parts"),
         ({"mesh.tensor": 3}, r"config\.mesh: .* does not give the 8 devices"),
         ({"mesh.tensor": 2, "model.vocab_size": 65}, r"65 along 'vocab'.*vocab_size=66"),
         ({"model.vocab_size": 20}, r"vocab_size=20 is smaller than the tokenizer's \d\d;"),

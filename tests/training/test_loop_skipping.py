@@ -84,6 +84,7 @@ def run(folder, *, stop_at=None, factor=8.0, in_a_row=5, log=4, ends=(STEPS,), m
             train_step=step,
             batch=make,
             rows=lambda step: np.arange(step * ROWS, (step + 1) * ROWS),
+            shardings=jax.tree.map(lambda leaf: leaf.sharding, LIKE),
             sequences=ROWS,
             tokens=ROWS,
             flops=1.0,

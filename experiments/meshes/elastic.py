@@ -1,0 +1,113 @@
+"""One run handed from four processes of two devices each to one device, and back.
+
+    python -m experiments.meshes.elastic --work=WORK --results=experiments/meshes/results
+
+The commands are those that a user types; every part continues from the checkpoint of the one before
+it. A run on one device alone, never interrupted, is what it is held against.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES, DEVICES = 4, 2
+FLAGS = {
+    "config.data.path": "builtin",
+    "config.prepare.tokenizer.vocab_size": 4096,
+    "config.optimizer.learning_rate": 1e-3,
+    "config.optimizer.warmup_steps": 0,
+    "config.optimizer.schedule": "constant",  # so that a run may be told to go on
+    "config.train.batch_size": 32,
+    "config.train.log_every": 1,
+    "config.train.checkpoint_every": 10,
+    "config.train.eval_every": 10,
+    "config.train.eval_sequences": 64,
+    "config.train.samples": 2,
+}
+# Where the run is until which step: processes, and the mesh's axes.
+PARTS = (
+    (10, PROCESSES, {"data": 2, "fsdp": 4}),
+    (20, 1, {}),
+    (30, PROCESSES, {"data": 1, "fsdp": 2, "tensor": 2, "sequence": 2}),
+    (40, 1, {}),
+)
+LOSSES = ("loss", "mlm_loss", "nsp_loss")
+
+
+def run(workdir: Path, steps: int, processes: int, mesh: dict[str, int], logs: Path) -> None:
+    """Train until a step."""
+    flags = FLAGS | {"config.train.steps": steps, "workdir": workdir}
+    flags |= {f"config.mesh.{axis}": size for axis, size in mesh.items()}
+    devices = DEVICES if processes > 1 else 1
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
+    if processes > 1:
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            flags["coordinator"] = f"127.0.0.1:{listening.getsockname()[1]}"
+        flags["num_processes"] = processes
+    command = [sys.executable, "-m", "bert_jax.pretrain", "--config=configs/pretrain.py:tiny,cpu"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    started = []
+    logs.mkdir(parents=True, exist_ok=True)
+    for index in range(processes):
+        own = command + ([f"--process_id={index}"] if processes > 1 else [])
+        with open(logs / f"until_{steps}_of_{index}.txt", "wb") as log:
+            started.append(subprocess.Popen(own, cwd=ROOT, env=environment, stdout=log, stderr=log))
+    codes = [process.wait() for process in started]
+    if any(codes):
+        raise SystemExit(f"until step {steps}: codes {codes}; see {logs}")
+
+
+def lines(workdir: Path) -> dict[tuple[int, str], dict]:
+    """Read the metrics by step and split; there may be one of each."""
+    text = (workdir / "metrics.jsonl").read_text().splitlines()
+    found = {(line["step"], line["split"]): line for line in map(json.loads, text)}
+    assert len(found) == len(text)
+    return found
+
+
+def main() -> None:
+    """Run both, compare, and write down and print what came of it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--results", type=Path)
+    arguments = parser.parse_args()
+    work = arguments.work.resolve()
+    last = PARTS[-1][0]
+    run(work / "alone", last, 1, {}, work / "logs_alone")
+    FLAGS["config.data.path"] = str(work / "alone" / "corpus")  # prepared once
+    for steps, processes, mesh in PARTS:
+        run(work / "handed", steps, processes, mesh, work / "logs_handed")
+    alone, handed = lines(work / "alone"), lines(work / "handed")
+    assert alone.keys() == handed.keys()
+    record, before = [], 0
+    for steps, processes, mesh in PARTS:
+        places = [place for place in alone if before < place[0] <= steps]
+        differences = [
+            abs(handed[place][name] - alone[place][name]) / alone[place][name]
+            for place in places
+            for name in LOSSES
+        ]
+        record.append(
+            {
+                "steps": [before + 1, steps],
+                "processes": processes,
+                "mesh": mesh,
+                "largest_difference": max(differences),
+                "lines": len(places),
+            }
+        )
+        before = steps
+    print(json.dumps(record, indent=1))
+    if arguments.results:
+        arguments.results.mkdir(parents=True, exist_ok=True)
+        (arguments.results / "elastic.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
