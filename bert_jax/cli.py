@@ -41,6 +41,7 @@ def run(
     config: bool = True,
     workdir: bool = True,
     join: Join | None = None,
+    before: Callable[[], None] | None = None,
 ) -> None:
     """Parse flags, call `main`, and leave with its exit code.
 
@@ -52,6 +53,7 @@ def run(
         config: whether the entry needs `--config`; without, it is given an empty one.
         workdir: whether the entry needs `--workdir`.
         join: brings this process together with others, for an entry that runs on several.
+        before: settles what a config file, which may ask JAX for its devices, has to find settled.
     """
     if join:
         _define_join(flags.FLAGS)
@@ -73,6 +75,8 @@ def run(
         return main(Arguments(values, path, _command(sys.argv))) or 0
 
     try:
+        if before:
+            before()
         with join(*_parse_join(sys.argv)) if join else contextlib.nullcontext():
             app.run(start, flags_parser=lambda argv: _parse(argv, config, workdir))
     except BertJaxError as error:

@@ -146,7 +146,7 @@ def with_devices():
     def limit(number: int):
         with pytest.MonkeyPatch.context() as patch:
             devices = jax.devices()[:number]
-            patch.setattr(run_config, "make_mesh", lambda mesh: make_mesh(mesh, devices))
+            patch.setattr(run_config, "make_mesh", lambda mesh, _: make_mesh(mesh, devices))
             yield
 
     return limit

@@ -39,6 +39,7 @@ MAY_USE = {
         "report",
         "__init__",
     },
+    "planning": {"errors", "objectives", "model", "data", "training", "runs"},
     "prediction": {
         "errors",
         "whole",
@@ -70,6 +71,7 @@ NOT_IN = {
     "tasks": JAX | {"tensorflow"},
     "prediction": {"tensorflow", "flax", "ml_collections", "absl"},
     "runs": {"tensorflow", "flax", "ml_collections", "absl"},
+    "planning": {"tensorflow", "flax", "ml_collections", "absl"},
     "sweeps": JAX | {"tensorflow", "ml_collections", "absl"},
     "__init__": JAX | {"tensorflow"},
 }

@@ -55,6 +55,20 @@ class RowFormat:
         return self.packed_length or self.max_seq_length
 
 
+def empty_batch(row_length: int, packed_sequences: int) -> Batch | PackedBatch:
+    """Make a batch of no rows: it tells the dtypes of the columns, and all dimensions but B.
+
+    Args:
+        row_length: tokens of a row.
+        packed_sequences: how many sequences share a row at most; 0: each has a row of its own.
+    """
+    tokens = np.zeros((0, row_length), np.int32)
+    if not packed_sequences:
+        return Batch(tokens, tokens, tokens, np.zeros(0, np.int32))
+    each = np.zeros((0, packed_sequences), np.int32)
+    return PackedBatch(tokens, tokens, tokens, tokens, each, each, each.astype(np.float32))
+
+
 def lengths_of(pairs: Pairs) -> NDArray[np.int64]:
     """Count the tokens of [CLS] A [SEP] B [SEP], or of [CLS] A [SEP] where B is empty."""
     return pairs.a_length + 2 + np.where(pairs.b_length > 0, pairs.b_length + 1, 0)

@@ -1,4 +1,4 @@
-"""Pretraining put together: a config, a corpus and a mesh become what the loop runs."""
+"""Pretraining put together: a step, a corpus and what is looked at become what the loop runs."""
 
 import dataclasses
 import functools
@@ -7,34 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array
 from numpy.typing import NDArray
 
 from bert_jax.data.batches import PretrainingRows
-from bert_jax.data.pairs import PairSampling
 from bert_jax.data.rows import RowFormat
 from bert_jax.data.samples import choose_samples
 from bert_jax.data.shards import Corpus
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError, DataError
-from bert_jax.model import BertConfig, BertForPretraining, Execution, initialize
-from bert_jax.objectives.masking import Masking, Vocabulary, packed_slots
-from bert_jax.objectives.objective import Objective
-from bert_jax.objectives.pretraining import pretraining_objective
+from bert_jax.model import BertConfig
 from bert_jax.runs.fitting import fit
 from bert_jax.runs.models import read_model, read_tokenizer
+from bert_jax.runs.pretraining_step import PretrainingStep
 from bert_jax.training.evaluation import FillMask, HeldOut
 from bert_jax.training.hints import PlateauHint, context_free_loss
 from bert_jax.training.loop import Evaluation, Stage
-from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
-from bert_jax.training.phases import Phase, Plan
-from bert_jax.training.sharding import Sharding, gathered, placed
+from bert_jax.training.phases import Phase
+from bert_jax.training.sharding import gathered, placed
 from bert_jax.training.state import TrainState, replaced
-from bert_jax.training.step import make_eval_step, make_train_step
-from bert_jax.training.throughput import flops_per_step
+from bert_jax.training.step import make_eval_step
 from bert_jax.training.together import together
 
 # The held-out rows and their masks are the same whatever the run's seed, so runs can be compared.
@@ -50,93 +42,14 @@ ARCHITECTURE = (
 
 
 @dataclass(frozen=True)
-class MaskingConfig:
-    """Shares of `Masking`, for training, and the rate at which every run is evaluated.
+class Pretraining(PretrainingStep):
+    """Everything that training needs beside its step, as pure functions of its fields."""
 
-    Raises:
-        ValueError: a share is out of range.
-    """
-
-    rate: float
-    mask_share: float
-    random_share: float
-    evaluation_rate: float
-
-    def __post_init__(self) -> None:
-        for rate in (self.rate, self.evaluation_rate):
-            Masking(rate, 1, self.mask_share, self.random_share)
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """Everything that training needs, as pure functions of its fields."""
-
-    model: BertConfig
-    execution: Execution
     corpus: Corpus
     tokenizer: Tokenizer
-    pairs: PairSampling
-    masking: MaskingConfig
-    optimizer: OptimizerConfig
-    plan: Plan
-    sharding: Sharding
-    seed: int
     output_bias: str
     eval_sequences: int
     samples: int
-
-    def __post_init__(self) -> None:
-        """Check what only shows when all is together.
-
-        Raises:
-            ConfigError: the vocabulary, the positions or the mesh do not fit.
-        """
-        if self.tokenizer.vocab_size > self.model.vocab_size:
-            raise ConfigError(
-                f"config.model.vocab_size={self.model.vocab_size} is smaller than the tokenizer's "
-                f"{self.tokenizer.vocab_size}; leave it out, or set it to at least that"
-            )
-        for phase in self.plan.phases:
-            if phase.max_seq_length > self.model.max_position_embeddings:
-                raise ConfigError(
-                    f"max_seq_length={phase.max_seq_length} is more than "
-                    f"config.model.max_position_embeddings={self.model.max_position_embeddings}"
-                )
-            for length in {phase.row_length, phase.max_seq_length}:  # evaluation is never packed
-                if length % self.sharding.sequence_devices:
-                    raise ConfigError(
-                        f"config.mesh: rows of {length} tokens cannot be cut into the mesh's "
-                        f"{self.sharding.sequence_devices} parts of a sequence; "
-                        "make the length a multiple of it"
-                    )
-            part = phase.batch_size // phase.gradient_accumulation
-            if part % self.sharding.batch_devices:
-                raise ConfigError(
-                    f"config.train.batch_size={phase.batch_size} in {phase.gradient_accumulation} "
-                    f"parts gives {part} rows, which the mesh's {self.sharding.batch_devices} "
-                    "parts of a batch do not divide"
-                )
-
-    @functools.cached_property
-    def module(self) -> BertForPretraining:
-        """The Flax module."""
-        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
-        return BertForPretraining(self.model, execution)
-
-    @functools.cached_property
-    def loss_terms(self) -> tuple[str, ...]:
-        """The metrics whose sum is the loss."""
-        return ("mlm_loss", "nsp_loss") if self.pairs.next_sentence else ("mlm_loss",)
-
-    @functools.cached_property
-    def transformation(self) -> optax.GradientTransformation:
-        """The optimizer."""
-        return make_optimizer(self.optimizer)
-
-    @functools.cached_property
-    def abstract_state(self) -> TrainState:
-        """Shapes, dtypes and shardings of the state."""
-        return self.sharding.abstract(self._initialize)
 
     def initial_state(self, init_from: str | None) -> TrainState:
         """Draw the parameters, each part on the device that holds it, or take another model's.
@@ -194,38 +107,8 @@ class Pretraining:
         )
         return PretrainingRows(self.corpus.splits[split], self.pairs, row, (seed, phase.index))
 
-    def objective(self, phase: Phase, *, evaluation: bool = False) -> Objective:
-        """Give the objective of a phase; evaluation has its own rate of masking."""
-        tokenizer = self.tokenizer
-        unmaskable = (tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
-        objective = pretraining_objective(
-            self.module.apply,
-            self._masking(phase, evaluation),
-            Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable),
-            with_nsp=self.pairs.next_sentence,
-            packed=bool(phase.packed_length) and not evaluation,
-            top_k=self.sharding.by_rows(jax.lax.top_k),
-        )
-
-        def examples(batch: Any, key: Array) -> Any:
-            # Masks are drawn for whole rows, whatever the model cuts them into.
-            return self.sharding.constrain_rows(objective.examples(batch, key))
-
-        return dataclasses.replace(objective, examples=examples)
-
-    def _masking(self, phase: Phase, evaluation: bool) -> Masking:
-        rate, most = self.masking.rate, phase.max_predictions
-        if evaluation:
-            rate = self.masking.evaluation_rate
-            most = max(most, round(rate * phase.max_seq_length))
-        return Masking(rate, most, self.masking.mask_share, self.masking.random_share)
-
     def stage(self, phase: Phase, rows: PretrainingRows) -> Stage:
         """Compile-ready training of one phase over its rows."""
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
-        step = make_train_step(
-            self.objective(phase), self.transformation, accumulation=phase.gradient_accumulation
-        )
 
         def rows_of(step: int) -> NDArray[np.int64]:
             first = (step - phase.start) * phase.batch_size
@@ -237,37 +120,27 @@ class Pretraining:
             )
 
         statistics = rows.statistics()
-        tokens, slots = phase.batch_size * phase.row_length, phase.max_predictions
-        if phase.packed_length:
-            masking = self._masking(phase, evaluation=False)
-            slots = packed_slots(phase.packed_length, phase.packed_sequences, masking)
+        tokens = phase.batch_size * phase.row_length
         return Stage(
             start=phase.start,
             end=phase.end,
-            train_step=together(
-                jax.jit(
-                    step,
-                    in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
-                    out_shardings=(shardings, *2 * (self.sharding.replicated,)),
-                    donate_argnums=0,
-                )
-            ),
+            train_step=together(self.train_step(phase)),
             batch=batch,
             rows=rows_of,
-            shardings=shardings,
+            shardings=jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state),
             sequences=phase.batch_size * statistics["pairs_per_row"],
             tokens=tokens,
             useful_tokens=tokens * (1 - statistics["padding_share"]),
-            flops=flops_per_step(self.model, phase, slots),
+            flops=self.flops(phase),
             evaluation=self._evaluation(phase),
         )
 
     def _initialize(self) -> TrainState:
-        init_key, key = jax.random.split(jax.random.key(self.seed))
-        params = initialize(self.module, init_key)
-        if self.output_bias == "frequencies":
-            params = replaced(params, {"masked_language_model": {"bias": self._log_shares}})
-        return TrainState(jnp.zeros((), jnp.int32), params, self.transformation.init(params), key)
+        state = super()._initialize()
+        if self.output_bias == "zeros":
+            return state
+        bias = {"masked_language_model": {"bias": self._log_shares}}
+        return dataclasses.replace(state, params=replaced(state.params, bias))
 
     @functools.cached_property
     def _log_shares(self) -> NDArray[np.float32]:

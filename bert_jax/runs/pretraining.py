@@ -6,19 +6,22 @@ from typing import Any
 from bert_jax import cli
 from bert_jax.data.preparation import PrepareConfig, prepare
 from bert_jax.data.shards import MANIFEST, Corpus, open_corpus
-from bert_jax.data.tokenizers import load_tokenizer
+from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
 from bert_jax.model import BertConfig
+from bert_jax.objectives.masking import Vocabulary
 from bert_jax.runs.assembly import Pretraining
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.identity import check_fingerprint, check_same
 from bert_jax.runs.pretraining_account import describe, describe_pairs
 from bert_jax.runs.pretraining_config import PretrainConfig, TrainConfig
+from bert_jax.runs.pretraining_step import PretrainingStep
 from bert_jax.runs.training_run import in_folder, train
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.phases import Phase, plan_phases
 from bert_jax.training.processes import current
 from bert_jax.training.records import Records
+from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import StopRequest
 
 
@@ -104,8 +107,35 @@ def open_or_prepare(config: PretrainConfig, workdir: Path) -> Corpus:
 def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
     """Put model, data and mesh together."""
     tokenizer = load_tokenizer(corpus.tokenizer_path)
+    settings = config.train
+    return Pretraining(
+        **_parts_of_step(config, vocabulary_of(tokenizer), config.sharding()),
+        corpus=corpus,
+        tokenizer=tokenizer,
+        output_bias=config.output_bias,
+        eval_sequences=settings.eval_sequences,
+        samples=settings.samples,
+    )
+
+
+def assemble_step(
+    config: PretrainConfig, vocabulary: Vocabulary, sharding: Sharding
+) -> PretrainingStep:
+    """Put a step together without any text, for devices that need not be there."""
+    return PretrainingStep(**_parts_of_step(config, vocabulary, sharding))
+
+
+def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
+    """Take from a tokenizer what masking has to know."""
+    unmaskable = (tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id)
+    return Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable)
+
+
+def _parts_of_step(
+    config: PretrainConfig, vocabulary: Vocabulary, sharding: Sharding
+) -> dict[str, Any]:
     model = dict(config.model)
-    model["vocab_size"] = model.get("vocab_size") or tokenizer.vocab_size
+    model["vocab_size"] = model.get("vocab_size") or vocabulary.size
     settings = config.train
     first = Phase(
         name="first",
@@ -119,21 +149,17 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
         packed_length=settings.packed_length,
         packed_sequences=settings.packed_sequences,
     )
-    return Pretraining(
-        model=cli.build(BertConfig, model, "config.model"),
-        execution=config.execution(),
-        corpus=corpus,
-        tokenizer=tokenizer,
-        pairs=config.pairs,
-        masking=config.masking,
-        optimizer=config.optimizer,
-        plan=plan_phases(settings.steps, first, config.phases, config.optimizer),
-        sharding=config.sharding(),
-        seed=config.seed,
-        output_bias=config.output_bias,
-        eval_sequences=settings.eval_sequences,
-        samples=settings.samples,
-    )
+    return {
+        "model": cli.build(BertConfig, model, "config.model"),
+        "execution": config.execution(),
+        "vocabulary": vocabulary,
+        "pairs": config.pairs,
+        "masking": config.masking,
+        "optimizer": config.optimizer,
+        "plan": plan_phases(settings.steps, first, config.phases, config.optimizer),
+        "sharding": sharding,
+        "seed": config.seed,
+    }
 
 
 def intervals_of(train: TrainConfig) -> Intervals:

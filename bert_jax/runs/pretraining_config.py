@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bert_jax.data.pairs import PairSampling
-from bert_jax.runs.assembly import OUTPUT_BIASES, MaskingConfig
+from bert_jax.runs.assembly import OUTPUT_BIASES
+from bert_jax.runs.pretraining_step import MaskingConfig
 from bert_jax.runs.run_config import RunConfig, TrainingConfig
 from bert_jax.training.optimizer import OptimizerConfig
 from bert_jax.training.phases import PhaseConfig

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bert_jax import cli
 from bert_jax.model import Execution
@@ -73,10 +73,10 @@ class RunConfig:
         names = ("compute_dtype", "scan_layers", "rematerialize")
         return cli.build(Execution, {name: getattr(self, name) for name in names}, "config")
 
-    def sharding(self) -> Sharding:
-        """Lay the mesh over the devices that are there.
+    def sharding(self, devices: list[Any] | None = None) -> Sharding:
+        """Lay the mesh over devices; by default over those that are there.
 
         Raises:
             ConfigError: it does not fit them, or a rule does not fit it.
         """
-        return Sharding(make_mesh(self.mesh), self.rules)
+        return Sharding(make_mesh(self.mesh, devices), self.rules)

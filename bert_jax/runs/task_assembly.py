@@ -33,13 +33,13 @@ from bert_jax.tasks.examples import Features, fingerprint
 from bert_jax.tasks.schemes import allowed_transitions
 from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
+from bert_jax.training.flops import flops_per_row
 from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
 from bert_jax.training.sharding import Sharding, placed
 from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
-from bert_jax.training.throughput import flops_per_row
 from bert_jax.training.together import together
 
 

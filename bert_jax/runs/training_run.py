@@ -9,6 +9,7 @@ import optax
 from bert_jax.errors import BertJaxError
 from bert_jax.runs.folder import RunFolder
 from bert_jax.training.checkpoints import Checkpoints
+from bert_jax.training.chips import chip_of
 from bert_jax.training.loop import Intervals, Loop, Stage, Window
 from bert_jax.training.processes import current
 from bert_jax.training.progress import Progress
@@ -17,7 +18,6 @@ from bert_jax.training.schedules import tabulated
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.skipping import SpikeGuard
 from bert_jax.training.state import TrainState
-from bert_jax.training.throughput import peak_flops
 from bert_jax.training.watchdog import Watchdog
 from bert_jax.training.workdir import held
 
@@ -78,7 +78,7 @@ def train(
         NumericsError: too many steps in a row were skipped; the report shows how far it went.
     """
     progress = Progress(int(state.step), stages[-1].end, shown)
-    peak = peak_flops(jax.devices()[0])
+    chip = chip_of(jax.devices()[0].device_kind)
     loop = Loop(
         stages,
         rates=tabulated(rate, stages[-1].end),
@@ -90,7 +90,7 @@ def train(
         stop=stop,
         watchdog=Watchdog(watchdog_seconds),
         loss_terms=loss_terms,
-        peak_flops=peak * jax.device_count() if peak else None,
+        peak_flops=chip.flops * jax.device_count() if chip else None,
     )
     try:
         loop.run(state, window)

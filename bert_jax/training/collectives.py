@@ -1,7 +1,9 @@
 """What devices send each other in a compiled step: how often, how many bytes."""
 
+import itertools
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
@@ -36,14 +38,122 @@ def collectives(text: str) -> dict[str, Collectives]:
     """
     found: dict[str, Collectives] = {}
     for match in _OPERATION.finditer(text):
-        sizes = [_size(kind, shape) for kind, shape in _ARRAY.findall(match["result"])]
-        if match["start"] and match["kind"] == "all-gather":  # operands, then results
-            sizes = sizes[len(sizes) // 2 :]
-        elif match["start"] and match["kind"] == "collective-permute":  # and then two counters
-            sizes = sizes[1:2]
         before = found.get(match["kind"], Collectives(0, 0))
-        found[match["kind"]] = Collectives(before.count + 1, before.size + sum(sizes))
+        found[match["kind"]] = Collectives(before.count + 1, before.size + _result(match))
     return found
+
+
+# Computations of HLO text begin at the margin; what belongs to them is indented.
+_COMPUTATION = re.compile(r"^(?P<entry>ENTRY )?%?(?P<name>[\w.-]+) \(.*\{$")
+_CALLED = re.compile(
+    r"\b(?:body|condition|calls|to_apply|\w*computations?)=\{?(%[^,}\s]+(?:, %[^,}]+)*)"
+)
+_BODY = re.compile(r"\bbody=%?([\w.-]+)")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}")
+_IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
+_MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One collective of a compiled program.
+
+    Attributes:
+        kind: one of `KINDS`.
+        size: bytes of its results on one device.
+        group: the devices of the first of its groups, by their place in the mesh; () is all.
+        times: how often a step performs it, loops counted.
+    """
+
+    kind: str
+    size: int
+    group: tuple[int, ...]
+    times: int
+
+
+def operations(text: str) -> list[Operation]:
+    """List the collectives of a compiled program, with who takes part and how often.
+
+    Args:
+        text: of `jax.stages.Compiled.as_text()`. A loop whose number of turns XLA does not know
+            counts once.
+    """
+    times = _times(text)
+    found, name = [], ""
+    for line in text.splitlines():
+        if head := _COMPUTATION.match(line):
+            name = head["name"]
+        elif match := _OPERATION.match(line):
+            found.append(Operation(match["kind"], _result(match), _group(line), times.get(name, 1)))
+    return found
+
+
+def _times(text: str) -> dict[str, int]:
+    """Tell how often each computation runs."""
+    calls: dict[str, list[tuple[str, int]]] = {}
+    name, entry = "", ""
+    for line in text.splitlines():
+        if head := _COMPUTATION.match(line):
+            name = head["name"]
+            calls[name] = []
+            entry = name if head["entry"] else entry
+        elif called := _CALLED.findall(line):
+            body, trips = _BODY.search(line), _TRIPS.search(line)
+            for other in itertools.chain(*(group.split(", ") for group in called)):
+                other = other.lstrip("%")
+                looped = body is not None and trips is not None and other == body[1]
+                calls.setdefault(name, []).append((other, int(trips[1]) if looped else 1))
+    times: dict[str, int] = {}
+
+    def visit(name: str, factor: int) -> None:
+        times[name] = times.get(name, 0) + factor
+        for other, turns in calls.get(name, ()):
+            visit(other, factor * turns)
+
+    visit(entry, 1)
+    return times
+
+
+def _group(line: str) -> tuple[int, ...]:
+    """Read the first group of devices, in each of the forms that XLA writes."""
+    if match := _LISTED.search(line):
+        return _numbers(match[1])
+    if match := _IOTA.search(line):
+        (_, members), shape = _numbers(match[1]), _numbers(match[2])
+        order = _numbers(match[3]) if match[3] else tuple(range(len(shape)))
+        strides = [math.prod(shape[axis + 1 :]) for axis in order]
+        places = itertools.product(*(range(shape[axis]) for axis in order))
+        first = itertools.islice(places, members)
+        return tuple(sum(map(math.prod, zip(place, strides, strict=True))) for place in first)
+    if match := _MESH.search(line):
+        sizes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", match[1])}
+        return _along(sizes, set(re.findall(r"'(\w+)'", match[2])))
+    return ()
+
+
+def _along(sizes: Mapping[str, int], axes: set[str]) -> tuple[int, ...]:
+    """List the devices along some axes of a mesh, from its first device."""
+    ranges = [range(size) if name in axes else range(1) for name, size in sizes.items()]
+    strides = [math.prod(list(sizes.values())[i + 1 :]) for i in range(len(sizes))]
+    return tuple(
+        sum(map(math.prod, zip(place, strides, strict=True)))
+        for place in itertools.product(*ranges)
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+def _result(match: re.Match[str]) -> int:
+    """Add up the bytes of an operation's results."""
+    sizes = [_size(kind, shape) for kind, shape in _ARRAY.findall(match["result"])]
+    if match["start"] and match["kind"] == "all-gather":  # operands, then results
+        sizes = sizes[len(sizes) // 2 :]
+    elif match["start"] and match["kind"] == "collective-permute":  # and then two counters
+        sizes = sizes[1:2]
+    return sum(sizes)
 
 
 def _size(kind: str, shape: str) -> int:

@@ -6,7 +6,7 @@ import pytest
 from bert_jax.data import batches
 from bert_jax.data.batches import PretrainingRows
 from bert_jax.data.pairs import PairSampling, sample_pairs
-from bert_jax.data.rows import RowFormat
+from bert_jax.data.rows import RowFormat, empty_batch
 from bert_jax.data.shards import Split
 from bert_jax.errors import DataError
 
@@ -55,6 +55,15 @@ def unpacked(split):
 @pytest.fixture(params=[ROW, PACKED], ids=["unpacked", "packed"])
 def rows(split, request):
     return PretrainingRows(split, PAIRS, request.param, [3])
+
+
+def test_a_batch_of_no_rows_has_the_columns_of_any(rows):
+    row, batch = rows.row, rows(np.arange(5))
+    empty = empty_batch(row.row_length, row.packed_sequences if row.packed_length else 0)
+    assert type(empty) is type(batch)
+    for column, none in zip(batch, empty, strict=True):
+        assert none.dtype == column.dtype
+        assert none.shape == (0, *column.shape[1:])
 
 
 def assert_equal(first, second):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bert_jax.training.collectives import Collectives, collectives
+from bert_jax.training.collectives import Collectives, Operation, collectives, operations
 
 GROUPS = "channel_id=1, replica_groups={{0,1}}, use_global_device_ids=true"
 
@@ -40,3 +40,56 @@ def test_operations_of_a_kind_add_up():
 )
 def test_nothing_else_is(line):
     assert collectives(line) == {}
+
+
+@pytest.mark.parametrize(
+    ("groups", "first"),
+    [
+        ("replica_groups={{0,2},{1,3}}", (0, 2)),
+        ("replica_groups={}", ()),
+        ("replica_groups=[2,4]<=[8]", (0, 1, 2, 3)),
+        ("replica_groups=[4,2]<=[2,4]T(1,0)", (0, 4)),
+        ("replica_groups=[2,4]<=[2,2,2]T(1,0,2)", (0, 1, 4, 5)),
+        ("replica_groups=mesh['a'=2,'b'=4] {'b'}", (0, 1, 2, 3)),
+        ("replica_groups=mesh['a'=2,'b'=4] {'a'}", (0, 4)),
+        ("replica_groups=mesh['a'=2,'b'=2,'c'=2] {'a','c'}", (0, 1, 4, 5)),
+    ],
+)
+def test_who_takes_part_is_read_in_every_form(groups, first):
+    line = f"  %a = f32[8] all-reduce(%x), channel_id=1, {groups}, to_apply=%add"
+    assert operations(line) == [Operation("all-reduce", 32, first, 1)]
+
+
+def test_what_stands_in_loops_happens_at_each_of_their_turns():
+    trips = 'backend_config={"known_trip_count":{"n":"%d"},"other":{}}'
+    text = f"""HloModule jit_step
+
+%add (x: f32[], y: f32[]) -> f32[] {{
+  ROOT %s = f32[] add(%x, %y)
+}}
+
+%inner.2 (p: (s32[], f32[4])) -> (s32[], f32[4]) {{
+  %g = f32[8] all-gather(%x), replica_groups={{{{0,1}}}}, dimensions={{0}}
+}}
+
+%outer (p: (s32[], f32[4])) -> (s32[], f32[4]) {{
+  %r = f32[2] all-reduce(%x), replica_groups={{{{0,1}}}}, to_apply=%add
+  %w = (s32[], f32[4]) while(%t), condition=%c, body=%inner.2, {trips % 3}
+}}
+
+%unknown (p: f32[]) -> f32[] {{
+  %p2 = f32[4] collective-permute(%x), source_target_pairs={{{{0,1}},{{1,0}}}}
+}}
+
+ENTRY %main (p: f32[]) -> f32[] {{
+  %w = (s32[], f32[4]) while(%t), condition=%c, body=%outer, {trips % 12}
+  %v = f32[] while(%t), condition=%c, body=%unknown
+  ROOT %r = f32[] all-reduce(%x), replica_groups={{{{0,1}}}}, to_apply=%add
+}}
+"""
+    assert operations(text) == [
+        Operation("all-gather", 32, (0, 1), 36),
+        Operation("all-reduce", 8, (0, 1), 12),
+        Operation("collective-permute", 16, (0, 1), 1),
+        Operation("all-reduce", 4, (0, 1), 1),
+    ]

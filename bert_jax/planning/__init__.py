@@ -1,0 +1,1 @@
+"""What a run will cost on devices that need not be there."""
