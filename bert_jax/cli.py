@@ -27,6 +27,7 @@ class Arguments:
     config: ConfigDict
     workdir: Path | None
     command: str
+    passed_on: tuple[str, ...] = ()  # what stands after "--"
 
 
 # Entered before anything else happens: (coordinator, num_processes, process_id, join_seconds).
@@ -42,6 +43,7 @@ def run(
     workdir: bool = True,
     join: Join | None = None,
     before: Callable[[], None] | None = None,
+    passes_on: bool = False,
 ) -> None:
     """Parse flags, call `main`, and leave with its exit code.
 
@@ -54,7 +56,9 @@ def run(
         workdir: whether the entry needs `--workdir`.
         join: brings this process together with others, for an entry that runs on several.
         before: settles what a config file, which may ask JAX for its devices, has to find settled.
+        passes_on: whether words after "--" are for something that the entry calls.
     """
+    argv, passed_on = _cut(sys.argv) if passes_on else (sys.argv, ())
     if join:
         _define_join(flags.FLAGS)
     if config:
@@ -72,13 +76,13 @@ def run(
             logging.set_verbosity(logging.WARNING)  # libraries are chatty at INFO
         path = Path(flags.FLAGS.workdir) if workdir else None
         values = flags.FLAGS.config if config else ConfigDict()
-        return main(Arguments(values, path, _command(sys.argv))) or 0
+        return main(Arguments(values, path, _command(sys.argv), passed_on)) or 0
 
     try:
         if before:
             before()
         with join(*_parse_join(sys.argv)) if join else contextlib.nullcontext():
-            app.run(start, flags_parser=lambda argv: _parse(argv, config, workdir))
+            app.run(start, argv=argv, flags_parser=lambda words: _parse(words, config, workdir))
     except BertJaxError as error:
         _leave(str(error), error.exit_code)
     except OSError as error:
@@ -175,6 +179,12 @@ def _parse(argv: list[str], needs_config: bool, needs_workdir: bool) -> list[str
     if needs_workdir and not known["workdir"].value:
         raise ConfigError("--workdir is missing: name the folder where the run is kept")
     return rest
+
+
+def _cut(argv: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Part what is ours from what stands after "--"."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return argv[:end], tuple(argv[end + 1 :])
 
 
 def _define_join(values: flags.FlagValues) -> None:

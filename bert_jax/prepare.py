@@ -2,14 +2,26 @@
 
     python -m bert_jax.prepare --config=configs/prepare.py \
         --config.input='corpus/*.txt.gz' --config.output=prepared
+
+On several hosts by Apache Beam, whose own options stand after `--`:
+
+    python -m bert_jax.prepare --config=configs/prepare.py \
+        --config.input='/shared/corpus/*.txt.gz' --config.output=/shared/prepared \
+        --runner=beam -- --runner=FlinkRunner --flink_master=HOST:PORT
 """
 
 from pathlib import Path
+
+from absl import flags
 
 from bert_jax import cli
 from bert_jax.data.preparation import PrepareConfig, prepare
 from bert_jax.errors import ConfigError
 from bert_jax.training.signals import Stopped, stop_requests
+
+_RUNNER = flags.DEFINE_enum(
+    "runner", "local", ["local", "beam"], "Who does the work: processes here, or Apache Beam."
+)
 
 
 def main(arguments: cli.Arguments) -> int:
@@ -19,10 +31,17 @@ def main(arguments: cli.Arguments) -> int:
     if not output:
         raise ConfigError("config.output: empty; name the folder to make")
     config = cli.build(PrepareConfig, fields, "config")
+    run = None
+    if _RUNNER.value == "beam":
+        from bert_jax.data.beam import beam_run
+
+        run = beam_run(arguments.passed_on)
+    elif arguments.passed_on:
+        raise ConfigError(f"-- {arguments.passed_on[0]}: options of Beam want --runner=beam")
     with stop_requests() as stop:
         try:
             with stop.at_once():
-                prepare(config, Path(output), workers=workers)
+                prepare(config, Path(output), workers=workers, run=run)
         except Stopped as stopped:
             print(f"{stopped}; nothing was kept, the same command begins anew")
             return stopped.exit_code
@@ -30,4 +49,4 @@ def main(arguments: cli.Arguments) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, workdir=False)
+    cli.run(main, workdir=False, passes_on=True)

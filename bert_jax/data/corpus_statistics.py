@@ -1,5 +1,6 @@
 """What is counted while a corpus is prepared, in bounded memory."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,14 @@ class LineCounter:
         self.lines = 0
         self.duplicates = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether no more lines are counted."""
+        return self.lines >= _MOST_LINES
+
     def add(self, hashes: np.ndarray) -> None:
         """Count lines by their hashes."""
-        if self.lines >= _MOST_LINES or not len(hashes):
+        if self.full or not len(hashes):
             return
         new, counts = np.unique(hashes, return_counts=True)
         mask = np.uint64((1 << _HASH_BITS) - 1)
@@ -38,40 +44,60 @@ class LineCounter:
         self.duplicates += int(known.sum() + (counts - 1).sum())
 
 
+@dataclass
+class Counts:
+    """Counts over documents that were used; those of several processes add up."""
+
+    characters: int = 0
+    sentences_cut: int = 0
+    sentence_lengths: np.ndarray = field(
+        default_factory=lambda: np.zeros(len(_SENTENCE_EDGES), np.int64)
+    )
+    document_lengths: np.ndarray = field(
+        default_factory=lambda: np.zeros(len(_DOCUMENT_EDGES), np.int64)
+    )
+
+    def count(self, encoded: Encoded) -> None:
+        """Count a group of documents."""
+        used = encoded.document_lengths[encoded.document_lengths > 0]
+        self.add(
+            Counts(
+                encoded.characters,
+                encoded.sentences_cut,
+                _histogram(encoded.sentence_lengths, _SENTENCE_EDGES),
+                _histogram(used, _DOCUMENT_EDGES),
+            )
+        )
+
+    def add(self, other: "Counts") -> None:
+        """Add the counts over other documents."""
+        self.characters += other.characters
+        self.sentences_cut += other.sentences_cut
+        self.sentence_lengths = self.sentence_lengths + other.sentence_lengths
+        self.document_lengths = self.document_lengths + other.document_lengths
+
+
 class Statistics:
-    """Counts over all documents that were used."""
+    """Everything that is counted while a corpus is read and encoded."""
 
     def __init__(self):
-        self.characters = 0
-        self.sentences_cut = 0
-        self._lines = LineCounter()
-        self._sentence_lengths = np.zeros(len(_SENTENCE_EDGES), np.int64)
-        self._document_lengths = np.zeros(len(_DOCUMENT_EDGES), np.int64)
+        self.report = ReadReport()
+        self.counts = Counts()
+        self.lines = LineCounter()
 
-    def add(self, encoded: Encoded) -> None:
-        """Count a group of documents."""
-        self.characters += encoded.characters
-        self.sentences_cut += encoded.sentences_cut
-        self._lines.add(encoded.line_hashes)
-        self._sentence_lengths += _histogram(encoded.sentence_lengths, _SENTENCE_EDGES)
-        used = encoded.document_lengths[encoded.document_lengths > 0]
-        self._document_lengths += _histogram(used, _DOCUMENT_EDGES)
-
-    def summary(
-        self, report: ReadReport, splits: dict[str, dict[str, Any]], unknown: int
-    ) -> dict[str, Any]:
+    def summary(self, splits: dict[str, dict[str, Any]], unknown: int) -> dict[str, Any]:
         """Return everything as plain values.
 
         Args:
-            report: what the reader met.
             splits: the splits' entries in the manifest.
             unknown: how many tokens are [UNK].
         """
+        report, counts = self.report, self.counts
         counted = ("documents", "sentences", "tokens")
         total = {what: sum(split[what] for split in splits.values()) for what in counted}
         notes = dict(report.notes)
-        if self.sentences_cut:
-            notes["sentences cut"] = Tally(self.sentences_cut, "")
+        if counts.sentences_cut:
+            notes["sentences cut"] = Tally(counts.sentences_cut, "")
         return {
             **total,
             "splits": {
@@ -81,15 +107,15 @@ class Statistics:
             "documents_skipped": sum(tally.count for tally in report.skipped.values()),
             "stored_bytes": report.position,
             "text_bytes": report.text_bytes,
-            "characters": self.characters,
+            "characters": counts.characters,
             "unknown_share": unknown / max(1, total["tokens"]),
             "sentences_per_document": total["sentences"] / max(1, total["documents"]),
             "tokens_per_sentence": total["tokens"] / max(1, total["sentences"]),
-            "lines": self._lines.lines,
-            "duplicate_lines": self._lines.duplicates,
+            "lines": self.lines.lines,
+            "duplicate_lines": self.lines.duplicates,
             "duplicate_lines_are": "approximate, over the first eight million lines",
-            "sentence_lengths": _as_dict(self._sentence_lengths, _SENTENCE_EDGES, "tokens"),
-            "document_lengths": _as_dict(self._document_lengths, _DOCUMENT_EDGES, "sentences"),
+            "sentence_lengths": _as_dict(counts.sentence_lengths, _SENTENCE_EDGES, "tokens"),
+            "document_lengths": _as_dict(counts.document_lengths, _DOCUMENT_EDGES, "sentences"),
             "skipped": _tallies(report.skipped),
             "skipped_files": _tallies(report.skipped_files),
             "changed": _tallies(notes),
@@ -106,7 +132,11 @@ def _as_dict(counts: np.ndarray, edges: tuple[int, ...], unit: str) -> dict[str,
 
 
 def _tallies(tallies: dict[str, Tally]) -> dict[str, Any]:
-    return {what: {"count": tally.count, "first": tally.first} for what, tally in tallies.items()}
+    # By name: readers run ahead of encoders, so who counts first depends on how many there are.
+    return {
+        what: {"count": tally.count, "first": tally.first}
+        for what, tally in sorted(tallies.items())
+    }
 
 
 def find_warnings(summary: dict[str, Any], validation_share: float) -> list[str]:

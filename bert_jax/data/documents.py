@@ -8,6 +8,7 @@ from bert_jax.data.lines import ReadReport
 
 # Applies a function to items, in order, perhaps in other processes.
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+_LOT_BYTES = 16_000_000  # of text: a few seconds of work
 
 
 class Document(NamedTuple):
@@ -47,6 +48,22 @@ class Source:
     def likely_text_bytes(self) -> int:
         """A guess of the size of the text."""
         return sum(part.likely_text_bytes for part in self.parts)
+
+    def lots(self) -> Iterator["Source"]:
+        """Yield runs of parts: what one process reads and encodes where there are several hosts.
+
+        Documents are grouped within a lot on one host too, so the groups are the same everywhere.
+        """
+        lot: list[Part] = []
+        size = 0
+        for part in self.parts:
+            lot.append(part)
+            size += part.likely_text_bytes
+            if size >= _LOT_BYTES:
+                yield Source(tuple(lot), (), self.longest)
+                lot, size = [], 0
+        if lot:
+            yield Source(tuple(lot), (), self.longest)
 
     def documents(self, report: ReadReport, apply: Map = map) -> Iterator[Document]:
         """Yield every document with text in it, long ones in parts."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bert_jax.data.documents import Document
+from bert_jax.data.lines import ReadReport
 from bert_jax.data.sentences import cut_long, detect_language, split_sentences
+from bert_jax.data.splitting import Extents
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
 
 _GROUP_CHARACTERS = 256_000
@@ -34,6 +36,11 @@ class Encoded:
     line_hashes: np.ndarray  # uint64 [lines]
     characters: int
     sentences_cut: int
+
+    @property
+    def extents(self) -> Extents:
+        """Where the documents that have tokens begin."""
+        return Extents.of(self.document_lengths, self.sentence_lengths)
 
 
 def group_documents(
@@ -90,6 +97,12 @@ def encode_group(group: Group) -> Encoded:
         characters=characters,
         sentences_cut=cut,
     )
+
+
+def report_empty(encoded: Encoded, places: list[str], report: ReadReport) -> None:
+    """Count the documents of a group that have no tokens; `places` are those of all."""
+    for i in np.flatnonzero(encoded.document_lengths == 0):
+        report.skip("no tokens", places[i], given_out=True)
 
 
 def _hash(line: str) -> int:

@@ -50,6 +50,19 @@ class ReadReport:
         """Count something that was changed."""
         _count(self.notes, what, place, count)
 
+    def add(self, later: "ReadReport") -> None:
+        """Count what another pass met, over a part of the input that lies behind this one's."""
+        self.position += later.position
+        self.text_bytes += later.text_bytes
+        self.documents += later.documents
+        for mine, others in (
+            (self.skipped, later.skipped),
+            (self.skipped_files, later.skipped_files),
+            (self.notes, later.notes),
+        ):
+            for what, tally in others.items():
+                _count(mine, what, tally.first, tally.count)
+
 
 def _count(tallies: dict[str, Tally], what: str, place: str, count: int) -> None:
     tally = tallies.setdefault(what, Tally(0, place))

@@ -1,8 +1,11 @@
 """An even sample of a stream whose length is not known."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
 
 _PIECE = 16_384  # characters; a long document does not stand for many
+_LEVELS = 48  # doublings; more pieces than that many have no names
 
 
 def sample_text(texts: Iterable[str], most: int) -> list[str]:
@@ -14,7 +17,7 @@ def sample_text(texts: Iterable[str], most: int) -> list[str]:
     kept: list[str] = []
     size = 0
     every = 1
-    for i, piece in enumerate(_pieces(texts)):
+    for i, piece in enumerate(cut_pieces(texts)):
         if i % every:
             continue
         kept.append(piece)
@@ -23,13 +26,48 @@ def sample_text(texts: Iterable[str], most: int) -> list[str]:
             kept = kept[::2]
             size = sum(map(len, kept))
             every *= 2
+    return [kept[i] for i in _thin(len(kept), size, most)]
+
+
+def choose_pieces(sizes: Callable[[], Iterator[np.ndarray]], most: int) -> list[list[int]]:
+    """Return which pieces `sample_text` would keep, from their sizes alone.
+
+    Args:
+        sizes: begins anew to yield the characters in each piece, a part of the text at a time.
+        most: as there.
+
+    Returns:
+        for each part the numbers of its pieces, counted in the part.
+    """
+    counts, totals = np.zeros(_LEVELS, np.int64), np.zeros(_LEVELS, np.int64)
+    start = 0
+    for part in sizes():
+        for level in range(_LEVELS):
+            kept = part[-start % 2**level :: 2**level]
+            counts[level] += len(kept)
+            totals[level] += kept.sum(dtype=np.int64)
+        start += len(part)
+    # Sizes only grow along the stream: where it ends tells how often n has doubled.
+    level = int(np.argmax((totals <= 2 * most) | (counts <= 1)))
+    thinned = _thin(int(counts[level]), int(totals[level]), most)
+    chosen = np.array(thinned, np.int64) * 2**level
+    places, start = [], 0
+    for part in sizes():
+        first, last = np.searchsorted(chosen, [start, start + len(part)])
+        places.append((chosen[first:last] - start).tolist())
+        start += len(part)
+    return places
+
+
+def _thin(count: int, size: int, most: int) -> list[int]:
+    """Return which of the pieces that were kept make up the sample."""
     if size <= most:
-        return kept
-    count = max(1, round(len(kept) * most / size))
-    return [kept[i * len(kept) // count] for i in range(count)]
+        return list(range(count))
+    fewer = max(1, round(count * most / size))
+    return [i * count // fewer for i in range(fewer)]
 
 
-def _pieces(texts: Iterable[str]) -> Iterator[str]:
+def cut_pieces(texts: Iterable[str]) -> Iterator[str]:
     """Yield texts in pieces, cut at line ends and blanks where there are any."""
     for text in texts:
         start = 0

@@ -1,38 +1,23 @@
-"""Write token shards, and put a prepared folder under its final name in one move."""
+"""Write token shards."""
 
-import errno
-import fcntl
-import hashlib
 import io
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bert_jax.data.shards import FORMAT_VERSION, MANIFEST, TIMING, TOKENIZER
-from bert_jax.disk import refusal, sync
-from bert_jax.errors import DataError, DiskError, WorkdirInUse
-from bert_jax.seals import file_sha256, seal
-from bert_jax.whole import write_json
+from bert_jax.data.shard_cutting import ShardCutter
+from bert_jax.data.splitting import Extents, offsets
 
 
 class ShardWriter:
-    """Collect the documents of one split and write them as shards.
-
-    A shard closes when the next document begins past `shard_tokens`, never with fewer than two
-    documents; a last one with a single document joins the one before. So every shard offers
-    another document to draw a random sentence from, where the corpus has one.
-    """
+    """Collect the documents of one split and write them as shards, cut by a `ShardCutter`."""
 
     def __init__(self, directory: Path, split: str, *, shard_tokens: int, id_type: np.dtype):
         self._directory = directory
         self._split = split
-        self._shard_tokens = shard_tokens
         self._id_type = id_type
+        self._cutter = ShardCutter(shard_tokens)
         self._shards: list[dict[str, Any]] = []
         self._full: _Buffer | None = None  # complete; written once its successor is, too
         self._open = _Buffer()
@@ -48,28 +33,17 @@ class ShardWriter:
             sentence_lengths: tokens in each sentence, above 0.
             document_lengths: sentences in each document, above 0.
         """
-        counts = np.bincount(tokens, minlength=len(self._histogram)).astype(np.int64)
-        counts[: len(self._histogram)] += self._histogram
-        self._histogram = counts
-        sentence_offsets = _offsets([document_lengths])
-        token_offsets = _offsets([sentence_lengths])
-        document_starts = token_offsets[sentence_offsets]  # in tokens; the end as the last
-        document = 0
-        while document < len(document_lengths):
-            if self._open.tokens >= self._shard_tokens and self._open.documents >= 2:
+        self._histogram = add_histograms(self._histogram, np.bincount(tokens))
+        extents = Extents.of(document_lengths, sentence_lengths)
+        for first, last, begins in self._cutter.cut(extents.tokens):
+            if begins:
                 self._close_shard()
-            # The documents that begin before the shard is full, and two in any case.
-            limit = document_starts[document] + self._shard_tokens - self._open.tokens
-            room = int(np.searchsorted(document_starts, limit)) - document
-            last = document + max(room, 2 - self._open.documents, 1)
-            last = min(last, len(document_lengths))
-            first_sentence, last_sentence = sentence_offsets[document], sentence_offsets[last]
+            sentences = slice(extents.sentences[first], extents.sentences[last])
             self._open.add(
-                tokens[document_starts[document] : document_starts[last]],
-                sentence_lengths[first_sentence:last_sentence],
-                document_lengths[document:last],
+                tokens[extents.tokens[first] : extents.tokens[last]],
+                sentence_lengths[sentences],
+                document_lengths[first:last],
             )
-            document = last
 
     def _close_shard(self) -> None:
         if self._full is not None:
@@ -78,47 +52,17 @@ class ShardWriter:
 
     def finish(self) -> dict[str, Any]:
         """Write what is left and return the split's entry in the manifest."""
-        if self._full is not None and self._open.documents < 2:
+        if self._full is not None and self._cutter.last_joins:
             self._full.join(self._open)
             self._open = _Buffer()
         for buffer in (self._full, self._open):
-            if buffer is not None and buffer.documents:
+            if buffer is not None and buffer.token_parts:
                 self._write(buffer)
-        totals = {
-            what: sum(shard[what] for shard in self._shards)
-            for what in ("documents", "sentences", "tokens")
-        }
-        shares = self._histogram / max(1, totals["tokens"])
-        used = shares[shares > 0]
-        frequent = int(np.argmax(self._histogram)) if len(self._histogram) else 0
-        return {
-            **totals,
-            "unigram_entropy": float(-(used * np.log(used)).sum()),
-            "most_frequent_token": frequent,
-            "most_frequent_token_share": float(shares[frequent]) if len(used) else 0.0,
-            "shards": self._shards,
-        }
+        return split_entry(self._shards, self._histogram)
 
     def _write(self, buffer: "_Buffer") -> None:
-        name = f"{self._split}-{len(self._shards):05d}"
-        arrays = {
-            "tokens": np.concatenate(buffer.token_parts).astype(self._id_type, copy=False),
-            "sentences": _offsets(buffer.sentence_parts).astype(np.uint32),
-            "documents": _offsets(buffer.document_parts).astype(np.uint32),
-        }
-        for what, array in arrays.items():
-            # Not np.save to the file itself: on a full disk that raises an error without errno.
-            content = io.BytesIO()
-            np.save(content, array, allow_pickle=False)
-            (self._directory / f"{name}.{what}.npy").write_bytes(content.getbuffer())
-        self._shards.append(
-            {
-                "name": name,
-                "documents": len(arrays["documents"]) - 1,
-                "sentences": len(arrays["sentences"]) - 1,
-                "tokens": len(arrays["tokens"]),
-            }
-        )
+        name = shard_name(self._split, len(self._shards))
+        self._shards.append(buffer.write(self._directory, name, self._id_type))
 
 
 class _Buffer:
@@ -128,106 +72,91 @@ class _Buffer:
         self.token_parts: list[np.ndarray] = []
         self.sentence_parts: list[np.ndarray] = []
         self.document_parts: list[np.ndarray] = []
-        self.tokens = 0
-        self.documents = 0
 
     def add(self, tokens: np.ndarray, sentences: np.ndarray, documents: np.ndarray) -> None:
         self.token_parts.append(tokens)
         self.sentence_parts.append(sentences)
         self.document_parts.append(documents)
-        self.tokens += len(tokens)
-        self.documents += len(documents)
 
     def join(self, other: "_Buffer") -> None:
         parts = zip(other.token_parts, other.sentence_parts, other.document_parts, strict=True)
         for tokens, sentences, documents in parts:
             self.add(tokens, sentences, documents)
 
-
-def _offsets(lengths: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
-
-
-@contextmanager
-def staged(output: Path) -> Iterator[Path]:
-    """Yield a folder beside `output` that takes its name at the end; nothing is left on failure.
-
-    What a killed run left there is removed first.
-
-    Raises:
-        WorkdirInUse: another process is preparing the same folder.
-        DiskError: the file system refuses.
-    """
-    partial = output.with_name(f".{output.name}.partial")
-    lock_path = output.with_name(f".{output.name}.lock")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_path.open("w")
-    except OSError as error:
-        raise _explain(error, output) from None
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock.fileno()).st_ino != lock_path.stat().st_ino:
-                raise FileNotFoundError  # its owner has just removed it
-        except (BlockingIOError, FileNotFoundError):
-            raise WorkdirInUse(
-                f"{output}: another process is preparing it; wait or choose another --config.output"
-            ) from None
-        try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            yield partial
-            if output.is_dir():
-                output.rmdir()  # an empty folder that the user made; anything else raises
-            partial.rename(output)
-            sync(output.parent)
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise DataError(f"{output}: files appeared there meanwhile; nothing kept") from None
-            if refusal(error) or isinstance(error, PermissionError):
-                raise _explain(error, output) from None
-            raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
-    finally:
-        lock.close()
+    def write(self, directory: Path, name: str, id_type: np.dtype) -> dict[str, Any]:
+        return write_shard(
+            directory,
+            name,
+            np.concatenate(self.token_parts).astype(id_type, copy=False),
+            np.concatenate(self.sentence_parts),
+            np.concatenate(self.document_parts),
+        )
 
 
-def _explain(error: OSError, output: Path) -> DiskError:
-    return DiskError(f"{error.filename or output}: {error.strerror}; nothing was kept")
+def shard_name(split: str, number: int) -> str:
+    """Name a shard by its place in the split."""
+    return f"{split}-{number:05d}"
 
 
-def write_manifest(
+def write_shard(
     directory: Path,
-    *,
-    tokenizer: dict[str, Any],
-    source: dict[str, Any],
-    splits: dict[str, Any],
-) -> None:
-    """Write the manifest over all files that are in the folder by now; bring all of it to disk."""
-    files = {}
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_file() and name not in (MANIFEST, TIMING):
-            sync(path)
-            files[name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "sealed": True,
-        "tokenizer": tokenizer,
-        "source": source,
-        "splits": splits,
-        "files": files,
+    name: str,
+    tokens: np.ndarray,
+    sentence_lengths: np.ndarray,
+    document_lengths: np.ndarray,
+) -> dict[str, Any]:
+    """Write the three arrays of a shard; return its entry in the manifest.
+
+    Args:
+        directory: where to.
+        name: of the shard.
+        tokens: ids of all sentences, in the type to be stored.
+        sentence_lengths: tokens in each sentence.
+        document_lengths: sentences in each document.
+    """
+    arrays = {
+        "tokens": tokens,
+        "sentences": offsets(sentence_lengths).astype(np.uint32),
+        "documents": offsets(document_lengths).astype(np.uint32),
     }
-    write_json(directory / MANIFEST, manifest)
-    seal(directory / MANIFEST)
-    for folder in (directory / TOKENIZER, directory):
-        sync(folder)
+    for what, array in arrays.items():
+        # Not np.save to the file itself: on a full disk that raises an error without errno.
+        content = io.BytesIO()
+        np.save(content, array, allow_pickle=False)
+        (directory / f"{name}.{what}.npy").write_bytes(content.getbuffer())
+    return {
+        "name": name,
+        "documents": len(document_lengths),
+        "sentences": len(sentence_lengths),
+        "tokens": len(tokens),
+    }
 
 
-def source_digest(entries: list[tuple[str, int]]) -> str:
-    """Return a short digest of input files: their names and sizes."""
-    text = "\n".join(f"{name}\t{size}" for name, size in entries)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+def split_entry(shards: list[dict[str, Any]], histogram: np.ndarray) -> dict[str, Any]:
+    """Return a split's entry in the manifest.
+
+    Args:
+        shards: their entries, in order.
+        histogram: how often each token stands in them: int64 [up to the largest id].
+    """
+    totals = {
+        what: sum(shard[what] for shard in shards) for what in ("documents", "sentences", "tokens")
+    }
+    shares = histogram / max(1, totals["tokens"])
+    used = shares[shares > 0]
+    frequent = int(np.argmax(histogram)) if len(histogram) else 0
+    return {
+        **totals,
+        "unigram_entropy": float(-(used * np.log(used)).sum()),
+        "most_frequent_token": frequent,
+        "most_frequent_token_share": float(shares[frequent]) if len(used) else 0.0,
+        "shards": shards,
+    }
+
+
+def add_histograms(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Add counts of tokens, of which one may know more ids than the other: int64."""
+    total = np.zeros(max(len(one), len(other)), np.int64)
+    total[: len(one)] += one
+    total[: len(other)] += other
+    return total

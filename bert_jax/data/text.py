@@ -40,7 +40,7 @@ def open_source(
     _check_choice("format", format, FORMATS)
     _check_choice("document_separator", document_separator, SEPARATORS)
     parts: list[Part] = []
-    files: list[Path] = []
+    files: dict[Path, None] = {}  # each once, in order
     for item in _items(patterns):
         if item == "builtin" or (format == "builtin" and not item):
             from bert_jax.data.builtin import BuiltinCorpus
@@ -51,7 +51,7 @@ def open_source(
 
             parts.append(TfdsDataset(item.removeprefix("tfds:"), text_field))
         else:
-            files += [file for file in find_files(item) if file not in files]
+            files |= dict.fromkeys(find_files(item))
     formats = {file: _by_ending(file) if format in ("auto", "tfds") else format for file in files}
     prose = [file for file in files if formats[file] == "text"]
     decisions = []

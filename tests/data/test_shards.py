@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from bert_jax.data.shard_writer import ShardWriter, staged, write_manifest
+from bert_jax.data.corpus_folder import staged, write_manifest
+from bert_jax.data.shard_writer import ShardWriter
 from bert_jax.data.shards import open_corpus
 from bert_jax.data.tokenizers import train_tokenizer
 from bert_jax.errors import DataError, DiskError, WorkdirInUse
