@@ -22,11 +22,7 @@ def make_launcher(name: str, folder: Path, jobs: int, options: Sequence[str]) ->
         ConfigError: there is none of that name, or it cannot be here.
     """
     if name == "slurm":
-        for option in options:
-            if "=" not in option:
-                raise ConfigError(f"--slurm {option}: wants NAME=VALUE, as in partition=gpu")
-        named = dict(option.split("=", 1) for option in options)
-        return Slurm(folder / "slurm", jobs, named)
+        return Slurm(folder / "slurm", jobs, options)
     if name != "local":
         raise ConfigError(f"--launcher={name}: wants local or slurm")
     if options:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bert_jax.errors import WorkdirInUse
-from bert_jax.sweeps.outcome import begin, note_outcome
+from bert_jax.sweeps.outcome import note_outcome
 from bert_jax.sweeps.plan import PlannedRun
 from bert_jax.training.signals import StopRequest
 
@@ -20,6 +20,10 @@ class Process(Protocol):
         """Return its exit code, or None as long as it runs."""
         ...
 
+    def at_work(self) -> bool:
+        """Tell whether it runs, or waits for a machine."""
+        ...
+
     def stop(self, number: int) -> None:
         """Pass a signal on, so that it saves and leaves."""
         ...
@@ -31,7 +35,7 @@ class Launcher(Protocol):
     at_once: int
 
     def start(self, runs: Sequence[PlannedRun]) -> list[Process]:
-        """Start runs that there is room for."""
+        """Start runs that there is room for, and forget how they ended before."""
         ...
 
 
@@ -39,7 +43,7 @@ class Watcher(Protocol):
     """Who is told how it goes."""
 
     def look(self, live: Sequence[PlannedRun]) -> None:
-        """See which runs go on; called every moment."""
+        """See which runs are at work; called every moment."""
         ...
 
     def ended(self, run: PlannedRun, code: int, error: str) -> None:
@@ -74,8 +78,6 @@ def launch(
         if ready:
             waiting = [entry for entry in waiting if entry not in ready]
             starting = [run for _, run in ready]
-            for run in starting:
-                begin(run.folder)
             live |= zip(starting, launcher.start(starting), strict=True)
         for run, process in list(live.items()):
             code = process.poll()
@@ -88,6 +90,6 @@ def launch(
                 waiting.append((time.monotonic() + _BETWEEN_TRIES, run))
             else:
                 watcher.ended(run, code, error)
-        watcher.look(list(live))
+        watcher.look([run for run, process in live.items() if process.at_work()])
         if waiting or live:
             time.sleep(_BETWEEN_LOOKS)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from bert_jax.sweeps.launching import Process
-from bert_jax.sweeps.outcome import LOG, exit_code
+from bert_jax.sweeps.outcome import LOG, begin, exit_code
 from bert_jax.sweeps.plan import PlannedRun
 
 
@@ -23,6 +23,7 @@ class Local:
 
 class _LocalProcess:
     def __init__(self, run: PlannedRun) -> None:
+        begin(run.folder)
         with open(run.folder / LOG, "ab") as log:
             # In a session of its own it does not get the terminal's Ctrl-C beside the signal
             # that is passed on: a second one would end it unsaved.
@@ -38,6 +39,9 @@ class _LocalProcess:
     def poll(self) -> int | None:
         returned = self._process.poll()
         return None if returned is None else exit_code(returned)
+
+    def at_work(self) -> bool:
+        return self.poll() is None
 
     def stop(self, number: int) -> None:
         self._process.send_signal(number)

@@ -3,11 +3,13 @@
 import signal
 from pathlib import Path
 
+from bert_jax.report.files import as_count, as_dict, read_json
+from bert_jax.report.sweep.trial import STOPPED
 from bert_jax.whole import write_json
 
 LOG = "output.log"  # what the run printed
 OUTCOME = "outcome.json"
-_OURS = range(2, 9)  # exit codes of `bert_jax.errors`; 1 is also that of a crash
+_OURS = range(2, 10)  # exit codes of `bert_jax.errors`; 1 is also that of a crash
 _MOST = 500  # characters of an error
 _TAIL = 100_000  # bytes of the log that are looked through
 
@@ -23,10 +25,14 @@ def exit_code(returned: int) -> int:
     return 128 - returned if returned < 0 else returned
 
 
+def read_code(folder: Path) -> int | None:
+    """Return the exit code that was written down, None if there is none."""
+    return as_count(as_dict(read_json(folder / OUTCOME, [])).get("code"))
+
+
 def note_outcome(folder: Path, code: int) -> str:
     """Write down a run's exit code and error; return the error, "" where there is none."""
-    stopped = code in (128 + signal.SIGTERM, 128 + signal.SIGINT)
-    error = "" if code == 0 or stopped else _error(folder / LOG, code)
+    error = "" if code == 0 or code in STOPPED else _error(folder / LOG, code)
     write_json(folder / OUTCOME, {"code": code, "error": error})
     return error
 

@@ -1,34 +1,53 @@
 """Runs as the jobs of a Slurm array, through submitit."""
 
-import contextlib
-import math
+import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bert_jax.errors import ConfigError
+from bert_jax.report.sweep.trial import STOPPED
 from bert_jax.sweeps.grid import MOST_RUNS
 from bert_jax.sweeps.launching import Process
-from bert_jax.sweeps.outcome import LOG, exit_code
+from bert_jax.sweeps.outcome import LOG, begin, read_code
 from bert_jax.sweeps.plan import PlannedRun
+from bert_jax.sweeps.slurm_job import SlurmRun
+from bert_jax.sweeps.slurm_options import read_options
+from bert_jax.sweeps.slurm_queue import SlurmQueue, said
+from bert_jax.whole import write_json
 
 _USUAL_MINUTES = 240
-_PATIENCE = 120.0  # seconds that a cancelled job has to end; without accounting Slurm never tells
 _MOST_REQUEUES = 100  # a run that its time does not suffice for goes on in another job
+_PATIENCE = 120.0  # seconds that a run has to save and leave before its job is cancelled
+_SEEN = 30.0  # seconds until what a job wrote is seen here; NFS takes its time
+_ENDED_BY_A_PERSON = ("CANCELLED", "PREEMPTED")
+_JOBS = "jobs.json"
+
+
+class Queue(Protocol):
+    """What is known of jobs, by their names; see `SlurmQueue`."""
+
+    def added(self, jobs: Sequence[str]) -> None: ...
+    def state(self, job: str) -> str | None: ...
+    def stop(self, job: str) -> None: ...
+    def cancel(self, job: str) -> None: ...
+    def ending(self, job: str) -> str: ...
 
 
 class Slurm:
     """Submits runs as an array of jobs of which `jobs` go on at once.
 
+    The jobs outlive the process that submitted them. They are remembered, and a later one waits
+    for those that are left instead of submitting their runs again.
+
     Args:
         folder: where submitit keeps its files.
         jobs: of the array at once.
-        options: of sbatch, by the names that submitit gives them: "partition", "time" (minutes).
+        options: of sbatch, "NAME=VALUE", by the names that submitit gives them.
+        queue: what tells of the jobs; Slurm's by default.
         cluster: "local" runs the same jobs without Slurm.
 
     Raises:
@@ -38,7 +57,12 @@ class Slurm:
     at_once = MOST_RUNS  # how many of them go on, Slurm decides
 
     def __init__(
-        self, folder: Path, jobs: int, options: Mapping[str, str], cluster: str = "slurm"
+        self,
+        folder: Path,
+        jobs: int,
+        options: Sequence[str],
+        queue: Queue | None = None,
+        cluster: str = "slurm",
     ) -> None:
         try:
             import submitit
@@ -47,104 +71,124 @@ class Slurm:
                 "--launcher=slurm: wants submitit; pip install 'bert_jax[slurm]'"
             ) from error
         known: set[str] = submitit.SlurmExecutor._valid_parameters()
-        for name in options:
-            if name not in known:
-                raise ConfigError(
-                    f"--slurm {name}={options[name]}: no such option of sbatch in submitit; there "
-                    f"are {', '.join(sorted(known))}"
-                )
+        fields: dict[str, Any] = {
+            "job_name": "bert_jax",
+            "time": _USUAL_MINUTES,
+            "array_parallelism": jobs,
+            "additional_parameters": {"requeue": True},  # which a cluster may have off
+        } | read_options(options, known - {"additional_parameters"})
+        self._queue = queue or SlurmQueue()
         try:
             executor = submitit.AutoExecutor(
                 folder, cluster=cluster, slurm_max_num_timeout=_MOST_REQUEUES
             )
         except RuntimeError as error:
             raise ConfigError(f"--launcher=slurm: there is no Slurm here ({error})") from error
-        fields: dict[str, Any] = {
-            "slurm_job_name": "bert_jax",
-            "slurm_time": _USUAL_MINUTES,
-            "slurm_array_parallelism": jobs,
-        }
-        fields |= {
-            f"slurm_{name}": int(value) if value.isdecimal() else value
-            for name, value in options.items()
-        }
-        executor.update_parameters(timeout_min=fields["slurm_time"], **fields)
+        executor.update_parameters(
+            timeout_min=fields["time"], **{f"slurm_{name}": value for name, value in fields.items()}
+        )
         self._executor = executor
+        self._folder = folder
 
     def start(self, runs: Sequence[PlannedRun]) -> list[Process]:
-        """Submit runs."""
-        jobs = self._executor.submit_array([SlurmRun(run.words, run.folder) for run in runs])
-        return [_SlurmProcess(job, run.folder) for job, run in zip(jobs, runs, strict=True)]
-
-
-class SlurmRun:
-    """What a job does: the run's own command, ended in time where the job is.
-
-    At the end of a job's time, or when it has to make room, submitit asks for a `checkpoint` and
-    queues the job again; then the run continues.
-    """
-
-    def __init__(self, words: Sequence[str], folder: Path) -> None:
-        self._words = words
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __call__(self) -> int:
-        """Run; return the exit code."""
-        with open(self._folder / LOG, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self._words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Slurm may send what is meant for submitit to all processes of the job.
-                preexec_fn=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN) and None,
+        """Submit runs, but those that are jobs already."""
+        remembered = self._remembered().items()
+        jobs = {name: job for name, job in remembered if self._queue.state(job) is not None}
+        new = [run for run in runs if run.name not in jobs or _is_over(read_code(run.folder))]
+        if len(new) < len(runs):
+            print(
+                f"{len(runs) - len(new)} runs are jobs of Slurm already and are waited for, with "
+                "the options that they were submitted with",
+                flush=True,
             )
+        if new:
+            submitted = self._submit(new)
+            self._queue.added(submitted)
+            jobs |= zip((run.name for run in new), submitted, strict=True)
+            write_json(self._folder / _JOBS, jobs)
+        return [_SlurmProcess(jobs[r.name], r.folder, self._queue, self._folder) for r in runs]
+
+    def _submit(self, runs: Sequence[PlannedRun]) -> list[str]:
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+        for run in runs:
+            begin(run.folder)
         try:
-            return exit_code(self._process.wait())
-        finally:
-            self._end()
+            with _of_no_job():
+                jobs = self._executor.submit_array(
+                    [SlurmRun(run.words, run.folder) for run in runs]
+                )
+        except (FailedJobError, FailedSubmissionError) as error:
+            raise ConfigError(f"--launcher=slurm: {said(error)}; see --slurm") from error
+        return [job.job_id for job in jobs]
 
-    def checkpoint(self) -> Any:
-        """End the run, saved; return what is to be queued."""
-        from submitit.helpers import DelayedSubmission
-
-        self._end()
-        return DelayedSubmission(SlurmRun(self._words, self._folder))
-
-    def _end(self) -> None:
-        """Ask the run to save and leave, and wait until it has."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        self._process.terminate()
-        # Not by `wait`: a signal's handler would wait for the lock that the call it interrupts has.
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+    def _remembered(self) -> Mapping[str, str]:
+        try:
+            found = json.loads((self._folder / _JOBS).read_text(encoding="utf-8"))
+            return {str(name): str(job) for name, job in found.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
 
 
 class _SlurmProcess:
-    def __init__(self, job: Any, folder: Path) -> None:
-        self._job = job
-        self._folder = folder
+    def __init__(self, job: str, folder: Path, queue: Queue, files: Path) -> None:
+        self._job, self._folder, self._queue, self._files = job, folder, queue, files
         self._stopped: int | None = None
-        self._lost_after = math.inf
+        self._cancel_at = self._lost_at = float("inf")
 
     def poll(self) -> int | None:
-        if not self._job.done():
-            lost = time.monotonic() > self._lost_after
-            return 128 + self._stopped if lost and self._stopped is not None else None
-        if self._job.exception() is None:
-            return int(self._job.result())
-        if self._stopped is not None:  # it had not begun, or had no time to say how it ended
+        state = self._queue.state(self._job)
+        if state == "PENDING":
+            return None
+        code = read_code(self._folder)
+        if _is_over(code):
+            return code
+        if state is not None:  # also of one that was stopped, and may be begun again
+            self._lost_at = float("inf")
+            if time.monotonic() > self._cancel_at:
+                self._queue.cancel(self._job)
+                self._cancel_at = float("inf")
+            return None
+        if code is not None:
+            return code
+        if self._stopped is not None:  # it had not begun, or did not come to say how it ended
             return 128 + self._stopped
+        self._lost_at = min(self._lost_at, time.monotonic() + _SEEN)
+        if time.monotonic() < self._lost_at:
+            return None
+        ending = self._queue.ending(self._job)
+        if ending in _ENDED_BY_A_PERSON:
+            return STOPPED[0]
         with open(self._folder / LOG, "a", encoding="utf-8") as log:
             log.write(
-                f"error: the job {self._job.job_id} ended without a word of the run; see "
-                f"{self._job.paths.stderr}\n"
+                f"error: the job {self._job} ended{f' as {ending}' if ending else ''} without a "
+                f"word of the run; see {self._files}/{self._job}_0_log.err\n"
             )
         return 1
 
+    def at_work(self) -> bool:
+        return self._queue.state(self._job) not in (None, "", "PENDING")
+
     def stop(self, number: int) -> None:
         self._stopped = number
-        self._lost_after = time.monotonic() + _PATIENCE
-        self._job.cancel(check=False)
+        self._cancel_at = time.monotonic() + _PATIENCE
+        self._queue.stop(self._job)
+
+
+def _is_over(code: int | None) -> bool:
+    """Tell whether a run came to its own end: one that was stopped may be begun again."""
+    return code is not None and code not in STOPPED
+
+
+@contextmanager
+def _of_no_job():
+    """Submit as if from outside of any job, whose numbers of tasks and CPUs would count."""
+    told = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("SLURM_") and name != "SLURM_CONF"
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(told)

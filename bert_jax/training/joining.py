@@ -188,6 +188,10 @@ def _detected_count() -> int:
             continue
         try:
             if cluster.is_env_present():
+                # The shell that `salloc -n 4` gives is told of the four tasks, and is one.
+                alone = os.environ.get("SLURM_STEP_NUM_TASKS") == "1"
+                if alone and cluster.__name__ == "SlurmCluster":
+                    return 1
                 return cluster.get_process_count()
         except Exception as error:  # what it asks is a network, and an API with errors of its own
             raise ConfigError(

@@ -12,7 +12,7 @@ from bert_jax.report.finetuning.run import FinetuningRun, is_finetuning, read_fi
 from bert_jax.report.run import Run, Series, read_run
 from bert_jax.report.summary import total_steps
 
-_STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 _IN_USE = 7  # another process goes on with it
 _STATES = ("running", "stopped", "finished")
 
@@ -103,8 +103,8 @@ def read_trial(folder: Path, planned: dict[str, Any]) -> Trial:
 def _state(code: int | None, status: str, scored: bool) -> str:
     if scored or status == "finished" or code == 0:
         return "finished"
-    if code is not None and code != _IN_USE and code not in _STOPPED:
+    if code is not None and code != _IN_USE and code not in STOPPED:
         return "failed"
-    if code in _STOPPED and status:
+    if code in STOPPED and status:
         return "stopped"
     return status if status in _STATES else "waiting"
