@@ -125,7 +125,7 @@ def test_settings_are_compared_over_seeds_and_rows(tmp_path: Path, drawn, capsys
     text, source = text_of(page), page.read_text()
     assert words in text and "<b>fast" not in source
     assert "Fine-tuning on rte: 2 settings in 3 runs. They differ in learning_rate." in text
-    assert "optimizer.learning_rate 1e-05 0.0003" in text
+    assert "optimizer.learning_rate 1e-5 0.0003" in text
     # Of 0.8 and 0.7967 the mean, and Student's t of one degree of freedom: 12.7 errors.
     assert "slow 2 of 2 79.8% 77.7% to 82.0% <b>fast 1 of 1 90.0%" in text
     assert "<b>fast <b>fast finished 40 90.0% 90.0% at 20" in text

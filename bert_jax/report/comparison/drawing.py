@@ -73,10 +73,11 @@ def draw_settings(
                     dashes=dashes or (None, None),
                     marker="o" if len(shown) <= 5 else "",
                     markersize=2.5 * width,
+                    clip_on=len(shown) > 5,
                 )
         every = [one for setting in settings for one in setting.series]
         last = max(series.steps[-1] for series in every)
         first = min(series.steps[0] for series in every)
-        axes.set_xlim(0 if first < 0.5 * last else first, last if last > first else None)
+        axes.set_xlim(0 if first < 0.5 * last else first - (first == last), last + (first == last))
         dress(axes, unit)
         return to_svg(figure, key, description)

@@ -119,10 +119,14 @@ def _verdicts(comparison: Comparison, verdicts: list[Verdict]) -> Content:
     head = ("", "", "", "", "", "difference", "95% interval", "p")
     return [
         *(element("p", v.words, class_="verdict") for v in verdicts if v.primary),
-        table(head, rows, "numbers") if rows else None,
-        element("p", _ROWS if comparison.sweep.task else _SEEDS, class_="explain")
-        if rows
-        else None,
+        *(
+            [
+                element("p", _ROWS if comparison.sweep.task else _SEEDS, class_="explain"),
+                table(head, rows, "numbers"),
+            ]
+            if rows
+            else []
+        ),
     ]
 
 
@@ -191,7 +195,9 @@ def _value(setting: Setting, field: str) -> str:
         return "–"
     value = setting.overrides[field]
     number = as_number(value)
-    return ("None" if value is None else as_text(value)) if number is None else f"{value}"
+    if number is not None:
+        return numbers.plain(number, 8)
+    return "None" if value is None else as_text(value)
 
 
 def _runs(comparison: Comparison, at: Path) -> Markup:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from bert_jax.errors import DataError
 from bert_jax.report.comparison.graded import Graded, read_graded
@@ -147,14 +148,14 @@ def _by_seeds(comparison: Comparison, first: str, second: str) -> Verdict:
         return Verdict(first, second, metric, True, None, words)
     from scipy.stats import ttest_ind  # slow to import
 
-    test = ttest_ind(values[1], values[0], equal_var=False)
+    test: Any = ttest_ind(values[1], values[0], equal_var=False)
     low, high = test.confidence_interval(0.95)
     difference = Difference(
         first=fmean(values[0]),
         second=fmean(values[1]),
         low=float(low),
         high=float(high),
-        share=float(test[1]),
+        share=float(test.pvalue),
         rows=0,
         seeds=(len(values[0]), len(values[1])),
     )
