@@ -20,6 +20,7 @@ COLOURS = {
     "validation": "#060606",
     "baseline": "#070707",
     "right": "#080808",
+    **{f"setting-{i}": f"#{17 + i:02x}0909" for i in range(8)},  # where many lines are told apart
 }
 
 

@@ -1,11 +1,9 @@
 """The parts of the page one looks things up in: pairs, parameters, config, machine."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
 
 from bert_jax.report import numbers
-from bert_jax.report.files import as_text
+from bert_jax.report.files import as_text, flatten
 from bert_jax.report.markup import Content, Markup, element, join, table
 from bert_jax.report.run import Run
 
@@ -56,7 +54,7 @@ def parameter_table(run: Run) -> Markup:
 def config_table(run: Run) -> Markup:
     """List every field of the config by its dotted name."""
     rows: list[list[Content]] = []
-    for path, value in _flatten(run.config):
+    for path, value in flatten(run.config):
         text = as_text(value) if value is not None else "None"
         rows.append([element("code", path), text[:_MAX_TEXT] + "…" * (len(text) > _MAX_TEXT)])
     return table(("field", "value"), rows[:_MAX_ROWS], "lookup")
@@ -71,11 +69,3 @@ def machine_table(run: Run) -> Markup | None:
     versions = {name: as_text(version) for name, version in run.versions.items()}
     rows = [(name, value) for name, value in {**facts, **versions}.items() if value]
     return table(None, rows, "lookup") if rows else None
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

@@ -235,10 +235,11 @@ def _command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_prints_paths_and_fails_in_one_line(run_folder: Path, tmp_path: Path):
+    done = _command(run_folder)
+    assert (done.returncode, done.stdout) == (0, f"{run_folder / 'report.html'}\n")
     (tmp_path / "empty").mkdir()
-    done = _command(tmp_path / "empty", run_folder)
-    assert done.returncode == 3
-    assert done.stdout == f"{run_folder / 'report.html'}\n"
+    done = _command(tmp_path / "empty")
+    assert done.returncode == 3 and not done.stdout
     assert done.stderr.startswith(f"error: {tmp_path / 'empty'}: not a run")
     assert done.stderr.count("\n") == 1
 

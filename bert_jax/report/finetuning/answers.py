@@ -30,7 +30,7 @@ class Answers:
     def __init__(self, task: str) -> None:
         self.scored = 0
         self.outcomes = Counter[tuple[bool, str]]()  # by whether there is an answer
-        self._rule = "cmrc" if task.startswith("cmrc") else task if task in RULES else "squad1"
+        self._rule = rule_of(task)
         self._worst = Worst(_SHOWN)
 
     def add(self, line: dict[str, Any]) -> None:
@@ -86,6 +86,11 @@ class Answers:
             element("p", text, class_="explain"),
             table(("", *outcomes, "questions"), rows, "numbers"),
         ]
+
+
+def rule_of(task: str) -> str:
+    """Name the rule of `RULES` by which a task's answers are right."""
+    return "cmrc" if task.startswith("cmrc") else task if task in RULES else "squad1"
 
 
 def _share(count: int, total: int) -> Content:

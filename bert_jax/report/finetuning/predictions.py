@@ -1,6 +1,5 @@
 """The predictions of a split, read line by line: they may be a million."""
 
-from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,15 +37,22 @@ def read_predictions(path: Path, task: str, problems: list[str]) -> Predictions 
     first = next(lines, None)
     if first is None:
         return None
-    predictions = _kind(first, task)()
+    predictions = _start(kind_of(first), task)
     for line in chain([first], lines):
         predictions.add(line)
     return predictions if predictions.scored else None
 
 
-def _kind(line: dict[str, Any], task: str) -> Callable[[], Predictions]:
+def kind_of(line: dict[str, Any]) -> str:
+    """Tell of what kind of task a line is: "tags", "answers", "classes" or "values"."""
     if "words" in line:
-        return Tags
+        return "tags"
     if "question" in line:
-        return lambda: Answers(task)
-    return Classes if "probabilities" in line else Values
+        return "answers"
+    return "classes" if "probabilities" in line else "values"
+
+
+def _start(kind: str, task: str) -> Predictions:
+    if kind == "answers":
+        return Answers(task)
+    return {"tags": Tags, "classes": Classes, "values": Values}[kind]()

@@ -113,7 +113,7 @@ def read_finetuning_run(folder: Path) -> FinetuningRun:
         architecture=as_dict(model.get("config")),
         total_steps=as_count(info.get("steps")),
         score=read_score(score) if score else None,
-        predictions=_predictions(folder),
+        predictions=predictions_of(folder),
         problems=tuple(problems),
     )
 
@@ -139,7 +139,8 @@ def read_numbers(values: Any) -> dict[str, float]:
     return {name: number for name, number in found.items() if number is not None}
 
 
-def _predictions(folder: Path) -> dict[str, Path]:
+def predictions_of(folder: Path) -> dict[str, Path]:
+    """Return the files of predictions by split, validation first."""
     paths = folder.glob("predictions_*.jsonl")
     found = {path.stem.removeprefix("predictions_"): path for path in paths}
     order = sorted(found, key=lambda split: (not split.startswith("validation"), split))

@@ -1,0 +1,1 @@
+"""The page of runs beside each other, and whether one is better than another."""
