@@ -63,7 +63,10 @@ def plan(config: PretrainConfig, target: Target, options: Options) -> dict[str, 
             **dataclasses.asdict(step.model),
             "parameters": count_parameters(step.abstract_state.params),
         },
-        "execution": dataclasses.asdict(step.execution),
+        "execution": {
+            name: getattr(step.execution, name)
+            for name in ("compute_dtype", "scan_layers", "rematerialize")
+        },
         "mesh": dict(step.sharding.mesh.shape),
         "target": _describe_target(target, step),
         "efficiency": options.efficiency,
