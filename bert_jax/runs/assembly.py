@@ -26,6 +26,7 @@ from bert_jax.objectives.objective import Objective
 from bert_jax.objectives.pretraining import pretraining_objective
 from bert_jax.runs.fitting import fit
 from bert_jax.runs.models import read_model, read_tokenizer
+from bert_jax.training.activations import Activations
 from bert_jax.training.evaluation import FillMask, HeldOut
 from bert_jax.training.hints import PlateauHint, context_free_loss
 from bert_jax.training.loop import Evaluation, Stage
@@ -117,10 +118,15 @@ class Pretraining:
                     "parts of a batch do not divide"
                 )
 
+    @property
+    def activations(self) -> Activations:
+        """How what is computed lies on the devices."""
+        return Activations(self.sharding)
+
     @functools.cached_property
     def module(self) -> BertForPretraining:
         """The Flax module."""
-        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
+        execution = dataclasses.replace(self.execution, constrain=self.activations.constrain)
         return BertForPretraining(self.model, execution)
 
     @functools.cached_property
@@ -204,12 +210,12 @@ class Pretraining:
             Vocabulary(tokenizer.vocab_size, tokenizer.mask_id, unmaskable),
             with_nsp=self.pairs.next_sentence,
             packed=bool(phase.packed_length) and not evaluation,
-            top_k=self.sharding.by_rows(jax.lax.top_k),
+            top_k=self.activations.by_rows(jax.lax.top_k),
         )
 
         def examples(batch: Any, key: Array) -> Any:
             # Masks are drawn for whole rows, whatever the model cuts them into.
-            return self.sharding.constrain_rows(objective.examples(batch, key))
+            return self.activations.constrain_rows(objective.examples(batch, key))
 
         return dataclasses.replace(objective, examples=examples)
 
