@@ -79,7 +79,7 @@ class Embedding(nn.Module):
 
     @property
     def table(self) -> Float[Array, "V D"]:
-        """All vectors, each of them whole: cut, they would spread their rows' batch with them."""
+        """The vectors, of their full width on each device, so that what is looked up is too."""
         return self.execution.constrain(self.embedding, self.dimension, None)
 
     def __call__(self, ids: Array) -> Float[Array, "... D"]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Shaped
 
-# What the model calls the dimensions of its activations; those of parameters have names too, in
-# `training/sharding.py`, and where both are the same thing it is the same name.
+# What the model calls the dimensions of its activations. Those of parameters have names too, in
+# `training/sharding.py`: where both are the same thing it is the same name, and the same rule.
 ACTIVATION_DIMENSIONS = ("batch", "sequence", "heads", "mlp", "vocab")
 
 # (activation, a name or None for each of its dimensions) -> the same, cut so; None: whole.

@@ -17,6 +17,7 @@ from bert_jax.model import BertConfig, BertForPretraining, Execution, initialize
 from bert_jax.objectives.masking import Masking, Vocabulary, packed_slots
 from bert_jax.objectives.objective import Objective
 from bert_jax.objectives.pretraining import pretraining_objective
+from bert_jax.training.activations import Activations
 from bert_jax.training.flops import flops_per_step
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.phases import Phase, Plan
@@ -93,10 +94,15 @@ class PretrainingStep:
                     "parts of a batch do not divide"
                 )
 
+    @property
+    def activations(self) -> Activations:
+        """How what is computed lies on the devices."""
+        return Activations(self.sharding)
+
     @functools.cached_property
     def module(self) -> BertForPretraining:
         """The Flax module."""
-        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
+        execution = dataclasses.replace(self.execution, constrain=self.activations.constrain)
         return BertForPretraining(self.model, execution)
 
     @functools.cached_property
@@ -132,12 +138,12 @@ class PretrainingStep:
             self.vocabulary,
             with_nsp=self.pairs.next_sentence,
             packed=bool(phase.packed_length) and not evaluation,
-            top_k=self.sharding.by_rows(jax.lax.top_k),
+            top_k=self.activations.by_rows(jax.lax.top_k),
         )
 
         def examples(batch: Any, key: Array) -> Any:
             # Masks are drawn for whole rows, whatever the model cuts them into.
-            return self.sharding.constrain_rows(objective.examples(batch, key))
+            return self.activations.constrain_rows(objective.examples(batch, key))
 
         return dataclasses.replace(objective, examples=examples)
 

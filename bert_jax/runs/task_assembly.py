@@ -33,6 +33,7 @@ from bert_jax.tasks.examples import Features, fingerprint
 from bert_jax.tasks.schemes import allowed_transitions
 from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
+from bert_jax.training.activations import Activations
 from bert_jax.training.flops import flops_per_row
 from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
@@ -133,7 +134,8 @@ class Finetuning:
     def module(self) -> Module:
         """The Flax module."""
         labels = len(self.start.labels)
-        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
+        constrain = Activations(self.sharding).constrain
+        execution = dataclasses.replace(self.execution, constrain=constrain)
         return make_model(self.kind, self.model, execution, labels)
 
     @functools.cached_property

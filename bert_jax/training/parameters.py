@@ -38,8 +38,8 @@ def check_placed(state: Any, shardings: Any) -> None:
     for (path, leaf), asked in zip(leaves, jax.tree.leaves(shardings), strict=True):
         if not leaf.sharding.is_equivalent_to(asked, leaf.ndim):
             raise ConfigError(
-                f"config.rules: {path_of(path)} was to be cut as {tuple(asked.spec)} and after the "
-                f"first step lies as {leaf.sharding}"
+                f"config.rules: {path_of(path)} was to lie as {asked} and after the first step "
+                f"lies as {leaf.sharding}; please report it, and cut less"
             )
 
 

@@ -1,8 +1,7 @@
 """Which device holds what: a mesh, names for the dimensions of every array, rules between them.
 
-Parameters are cut once and for all, by the names of their dimensions. Of activations the model says
-by the same names how the few of them lie that decide the rest (`Sharding.constrain`); what is
-between these the compiler finds.
+Parameters and batches are cut once and for all, as is said here; what is computed from them, as
+`activations.py` says.
 """
 
 import re
@@ -95,6 +94,12 @@ class Sharding:
         for name in DIMENSIONS:
             if name not in self.rules:
                 raise ConfigError(f"config.rules.{name}: missing; () leaves a dimension whole")
+        both = set(self.rules["batch"]) & set(self.rules["sequence"])
+        if both:
+            raise ConfigError(
+                f"config.rules.sequence: {', '.join(sorted(both))} cuts the rows of a batch "
+                "already; an axis cuts rows or their tokens"
+            )
 
     @property
     def replicated(self) -> NamedSharding:
@@ -115,60 +120,6 @@ class Sharding:
     def sequence_devices(self) -> int:
         """Number of parts that the tokens of a row are cut into."""
         return self._parts(self.rules["sequence"])
-
-    def constrain(self, x: Array, *dimensions: str | None) -> Array:
-        """Cut an activation along the dimensions named, each over the axes of its rule.
-
-        None keeps a dimension whole. An axis cuts the first dimension that has it, and no later
-        one. The last part is padded where parts do not come out even; what has fewer entries than
-        parts, such as the rows of a few samples, is left to the compiler. On one device nothing
-        is said.
-
-        Raises:
-            ValueError: a name is none of ours, or there are not as many as dimensions.
-        """
-        known = {None, *ACTIVATION_DIMENSIONS}
-        if not known.issuperset(dimensions) or len(dimensions) != x.ndim:
-            raise ValueError(
-                f"an activation {x.shape} has no dimensions {dimensions}: wants one of "
-                f"{', '.join(ACTIVATION_DIMENSIONS)}, or None, for each"
-            )
-        if self.mesh.size == 1:
-            return x
-        cuts: list[Any] = []
-        used: set[str] = set()
-        for name, size in zip(dimensions, x.shape, strict=True):
-            axes = tuple(a for a in self.rules[name] if a not in used) if name else ()
-            if size < self._parts(axes):
-                cuts.append(PartitionSpec.UNCONSTRAINED)
-            else:
-                cuts.append(axes or None)
-                used.update(axes)
-        return jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, PartitionSpec(*cuts)))
-
-    def constrain_rows(self, tree: Any) -> Any:
-        """Cut arrays that have an entry a row by their rows, and in no other way."""
-        return jax.tree.map(lambda x: self.constrain(x, "batch", *(None,) * (x.ndim - 1)), tree)
-
-    def by_rows(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Have each device apply a function to its own rows, where XLA would gather them all.
-
-        Args:
-            function: of an array whose rows it computes alone, and of values.
-        """
-        if self.mesh.size == 1:
-            return function
-        rows = PartitionSpec(self.rules["batch"])
-
-        def call(x: Array, *values: Any) -> Any:
-            return jax.shard_map(
-                lambda part: function(part, *values),
-                mesh=self.mesh,
-                in_specs=rows,
-                out_specs=rows,
-            )(x)
-
-        return call
 
     def batch_of(self, rows: int, make: Callable[[NDArray[np.int64]], Any]) -> Any:
         """Make a batch on the devices, each process only the rows that its own devices hold.

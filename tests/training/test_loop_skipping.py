@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from bert_jax.errors import NumericsError
+from bert_jax.errors import ConfigError, NumericsError
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Stage, Window
@@ -64,9 +64,12 @@ LIKE = jax.tree.map(
     ),
     initial_state(),
 )
+LIES = jax.tree.map(lambda leaf: leaf.sharding, LIKE)
 
 
-def run(folder, *, stop_at=None, factor=8.0, in_a_row=5, log=4, ends=(STEPS,), make=batch):
+def run(
+    folder, *, stop_at=None, factor=8.0, in_a_row=5, log=4, ends=(STEPS,), make=batch, lies=LIES
+):
     """Run, or continue, in a folder; stop after a step, or go on to the end."""
     checkpoints = Checkpoints(folder / "checkpoints", keep=1)
     state, window = checkpoints.restore(LIKE) or (initial_state(), {})
@@ -84,7 +87,7 @@ def run(folder, *, stop_at=None, factor=8.0, in_a_row=5, log=4, ends=(STEPS,), m
             train_step=step,
             batch=make,
             rows=lambda step: np.arange(step * ROWS, (step + 1) * ROWS),
-            shardings=jax.tree.map(lambda leaf: leaf.sharding, LIKE),
+            shardings=lies,
             sequences=ROWS,
             tokens=ROWS,
             flops=1.0,
@@ -210,3 +213,11 @@ def test_the_last_step_of_a_phase_is_counted_wherever_the_phase_ends(tmp_path):
     assert [line["step"] for line in ended["skipped"]] == [21, 25]
     (line,) = ended["metrics"]
     assert line["skipped"] * STEPS == pytest.approx(2)
+
+
+def test_a_state_that_a_step_leaves_elsewhere_ends_the_run(tmp_path):
+    elsewhere = jax.sharding.SingleDeviceSharding(jax.devices()[1])
+    lies = dataclasses.replace(LIES, params={"unused": elsewhere, "w": LIES.params["w"]})
+    with pytest.raises(ConfigError, match=r"^config\.rules: params/unused was to lie as"):
+        run(tmp_path, lies=lies)
+    assert Checkpoints(tmp_path / "checkpoints", keep=1).steps() == []
