@@ -1,7 +1,7 @@
 """The parts of a plan as tables of words, whatever they are shown on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bert_jax.report.numbers import count, decimal, percent
@@ -34,10 +34,10 @@ class Section:
     """
 
     title: str
-    rows: list[Row]
+    rows: Sequence[Row]
     head: Row | None = None
     explain: str = ""
-    items: list[str] = field(default_factory=list)
+    items: Sequence[str] = ()
 
 
 def sections_of(plan: dict[str, Any]) -> list[Section]:
@@ -95,6 +95,8 @@ def _target(plan: dict[str, Any]) -> Section:
 
 def _memory(phase: dict[str, Any], target: dict[str, Any]) -> Section:
     memory = phase["memory"]
+    in_flight = memory["in_flight"]
+    several = f", {in_flight} steps in flight" if in_flight > 1 else ""
     rows = [
         ("parameters", size(memory["parameters"]), "sum"),
         ("optimizer state", size(memory["optimizer"]), "sum"),
@@ -102,7 +104,7 @@ def _memory(phase: dict[str, Any], target: dict[str, Any]) -> Section:
         ("temporary", size(memory["temporary"]), "compiler"),
         ("  of it gradients", size(memory["gradients"]), "sum"),
         ("  of it activations and others", size(memory["activations"]), "difference"),
-        ("peak", size(memory["peak"]), "compiler"),
+        (f"peak{several}", size(memory["peak"]), "compiler"),
         ("usable", size(target["usable_memory"]), "table"),
     ]
     explain = (
@@ -198,14 +200,13 @@ def _time(phase: dict[str, Any], plan: dict[str, Any]) -> Section:
 
 def _scaling(phase: dict[str, Any]) -> Section:
     scaling = phase["scaling"]
-    first = scaling[0] if scaling else None
     rows = []
     for entry in scaling:
         speeds = [
             entry["rows"] / phase["batch_size"] * phase["tokens"] / entry[bound]
             for bound in ("most", "least")
         ]
-        kept = [first[bound] / entry[bound] for bound in ("most", "least")]
+        kept = [scaling[0][bound] / entry[bound] for bound in ("most", "least")]
         rows.append(
             (
                 f"{entry['devices']:,}",
