@@ -25,8 +25,7 @@ class Memory:
         batch: sum of ours.
         temporary: the compiler's: gradients, activations and whatever else comes and goes in a
             step; None where it refused the program.
-        in_flight: steps that have temporary memory at a time.
-        peak: the compiler's, of so many steps; None where it refused the program without telling.
+        peak: the compiler's; None where it refused the program without telling.
         usable: what a program may take.
     """
 
@@ -35,7 +34,6 @@ class Memory:
     gradients: int
     batch: int
     temporary: int | None
-    in_flight: int
     peak: float | None
     usable: float
 
@@ -56,7 +54,6 @@ def memory_of(
     usable: float,
     compiled: Compiled | None,
     used: float | None = None,
-    in_flight: int = 1,
 ) -> Memory:
     """Add up what a step holds.
 
@@ -66,9 +63,6 @@ def memory_of(
         usable: bytes that a program may take on a device.
         compiled: the compiled step; None where the compiler refused it.
         used: bytes that the compiler says a refused one would take.
-        in_flight: steps that have temporary memory at a time. The loop hands out a step before it
-            asks for what the one before came to: on a CPU each has its own from then on, on
-            accelerators the memory of the first serves the second.
     """
     state = step.abstract_state
     parameters = bytes_on_a_device(state.params)
@@ -78,8 +72,7 @@ def memory_of(
         parameters,
         bytes_on_a_device(step.abstract_batch(phase)),
         compiled.temporary if compiled else None,
-        in_flight,
-        compiled.peak + (in_flight - 1) * compiled.temporary if compiled else used,
+        compiled.peak if compiled else used,
         usable,
     )
 

@@ -79,7 +79,7 @@ def plan_phase(
         compiled = compile_step(step, phase, target)
     except TooLarge as refused:
         used = refused.used
-    memory = memory_of(step, phase, usable, compiled, used, target.in_flight)
+    memory = memory_of(step, phase, usable, compiled, used)
     products = {
         name: (1 + BACKWARD) * phase.batch_size * operations
         for name, operations in products_of_row(
@@ -169,9 +169,7 @@ def _largest(step: PretrainingStep, phase: Phase, target: Target, memory: Memory
             known = memory.peak is not None and memory.temporary is not None
             return float(memory.peak or 0) if known else refused(memory.peak)
         try:
-            compiled = compile_step(step, other, target)
-            weighed = memory_of(step, other, memory.usable, compiled, None, target.in_flight)
-            return float(weighed.peak or 0)
+            return float(compile_step(step, other, target).peak)
         except TooLarge as error:
             return refused(error.used)
 

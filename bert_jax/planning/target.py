@@ -53,7 +53,6 @@ class Target:
         platform: "cpu", "gpu" or "tpu".
         compiler_options: that compiling for them needs.
         notes: what is particular about them.
-        in_flight: steps that have temporary memory at a time; see `memory_of`.
     """
 
     name: str
@@ -62,7 +61,6 @@ class Target:
     platform: str
     compiler_options: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    in_flight: int = 1
 
 
 def parse_topology(text: str) -> Topology:

@@ -32,9 +32,7 @@ def here(name: str, compute_dtype: str) -> Target:
         notes = (
             f"{chip.source}; {shared} devices share the machine" if shared > 1 else chip.source,
         )
-    platform = devices[0].platform
-    in_flight = 2 if platform == "cpu" else 1
-    return Target(name, devices, chip, platform, notes=notes, in_flight=in_flight)
+    return Target(name, devices, chip, devices[0].platform, notes=notes)
 
 
 def free_memory() -> int:

@@ -3,14 +3,14 @@
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m experiments.2026-11-25_plan.measure_memory \
         CORPUS tiny 32
 
-Measured: the most that the process has resident over steps of real batches (VmHWM, set back right
-before), less what it has once everything is imported and the step compiled, before there is a
-state.
+Measured: the most that the process has resident (VmHWM, set back right before) over steps of real
+batches, handed out as the loop of a run does, less what it has without a state. The second figure
+is the same after a first step has been taken and its state thrown away: what is then resident for
+good, the code and the threads that a first step brings in, is no longer part of it.
 """
 
 import ctypes
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -19,7 +19,6 @@ import numpy as np
 from bert_jax import cli
 from bert_jax.data.shards import open_corpus
 from bert_jax.planning.compiling import compile_step
-from bert_jax.planning.memory import memory_of
 from bert_jax.planning.this_machine import here
 from bert_jax.runs.pretraining import assemble
 from bert_jax.runs.pretraining_config import PretrainConfig
@@ -45,32 +44,33 @@ def main(corpus: str, size: str, batch_size: int, fields: list[str]) -> None:
     rate, most = np.float32(1e-4), np.float32(np.inf)
     batches = [stage.batch(step) for step in range(STEPS)]
     step = stage.train_step.lower(pretraining.abstract_state, batches[0], rate, most).compile()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    before = resident("VmRSS")
-    state = pretraining.initial_state(None)
-    measured = {}
-    for name in ("one at a time", "as in a run"):
+    state = None
+    for name in ("before any step", "after a first one"):
+        state = None
+        give_back()
+        before = resident("VmRSS")
+        state = pretraining.initial_state(None)
+        give_back()
         Path("/proc/self/clear_refs").write_text("5")
         pending = None
         for batch in batches:
             state, metrics, _ = step(state, batch, rate, most)
-            if name == "one at a time":
-                jax.block_until_ready((state, metrics))
-                time.sleep(0.5)  # what a step leaves to be freed is freed after it
-            elif pending is not None:
+            if pending is not None:
                 jax.device_get(pending)  # one step late, as the loop does
             pending = metrics
         jax.block_until_ready(state)
-        measured[name] = resident("VmHWM") - before
-    print(f"{size} {batch_size} {' '.join(fields)}: temporary {predicted.temporary / 1e6:.1f} MB")
-    for name, peak in measured.items():
-        memory = memory_of(
-            pretraining, phase, 1, predicted, in_flight=1 + (name != "one at a time")
-        )
-        ratio = memory.peak / peak
+        measured = resident("VmHWM") - before
+        ratio = predicted.peak / measured
         print(
-            f"  {name}: predicted {memory.peak / 1e6:.1f}, measured {peak / 1e6:.1f}, {ratio:.3f}"
+            f"{size} {batch_size} {' '.join(fields)} {name}: predicted {predicted.peak / 1e6:.1f} "
+            f"MB (temporary {predicted.temporary / 1e6:.1f}), measured {measured / 1e6:.1f}, "
+            f"{ratio:.3f} of it"
         )
+
+
+def give_back() -> None:
+    """Have the allocator return what it holds without need."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def resident(name: str) -> int:

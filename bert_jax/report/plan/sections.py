@@ -95,8 +95,6 @@ def _target(plan: dict[str, Any]) -> Section:
 
 def _memory(phase: dict[str, Any], target: dict[str, Any]) -> Section:
     memory = phase["memory"]
-    in_flight = memory["in_flight"]
-    several = f", {in_flight} steps in flight" if in_flight > 1 else ""
     rows = [
         ("parameters", size(memory["parameters"]), "sum"),
         ("optimizer state", size(memory["optimizer"]), "sum"),
@@ -104,7 +102,7 @@ def _memory(phase: dict[str, Any], target: dict[str, Any]) -> Section:
         ("temporary", size(memory["temporary"]), "compiler"),
         ("  of it gradients", size(memory["gradients"]), "sum"),
         ("  of it activations and others", size(memory["activations"]), "difference"),
-        (f"peak{several}", size(memory["peak"]), "compiler"),
+        ("peak", size(memory["peak"]), "compiler"),
         ("usable", size(target["usable_memory"]), "table"),
     ]
     explain = (
