@@ -6,6 +6,7 @@ from typing import Any
 
 from bert_jax.report.numbers import count, decimal, percent
 from bert_jax.report.plan.quantities import (
+    amount,
     between,
     mesh_of,
     operations,
@@ -184,7 +185,7 @@ def _time(phase: dict[str, Any], plan: dict[str, Any]) -> Section:
         (f"memory ({size(phase['moved'])})", seconds(time["memory"])),
         *((("links", seconds(time["links"])),) if time["links"] else ()),
         ("a step", f"{between(bounds, seconds)}, bound by {names[time['bound_by']]}"),
-        ("tokens a second, padding included", between(tokens, count)),
+        ("tokens a second, padding included", between(tokens, amount)),
         ("utilisation (model FLOPs)", between(time["utilisation"], percent)),
     ]
     share = plan["efficiency"]
@@ -212,7 +213,7 @@ def _scaling(phase: dict[str, Any]) -> Section:
                 f"{entry['rows']:,.0f}",
                 size(entry["sent"]),
                 between([entry["least"], entry["most"]], seconds),
-                between(speeds, count),
+                between(speeds, amount),
                 between(kept, percent),
             )
         )
