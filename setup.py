@@ -38,6 +38,9 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
+        # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB.
+        "plan_tpu": ["jax[tpu]>=0.10.2,<0.12"],
+        "plan_gpu": ["jax[cuda12-local]>=0.10.2,<0.12", "nvidia-cuda-nvcc-cu12>=12.6.85,<13"],
         "slurm": ["submitit>=1.5,<2"],
         "test": [
             "beartype>=0.20,<1",

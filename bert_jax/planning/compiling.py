@@ -1,18 +1,14 @@
 """The training step of pretraining, lowered and compiled from shapes alone, and what that tells."""
 
-import contextlib
 import dataclasses
-import os
 import re
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from bert_jax.planning.captured import captured
 from bert_jax.planning.target import Target
 from bert_jax.runs.pretraining_step import PretrainingStep
 from bert_jax.training.collectives import Operation, operations
@@ -70,14 +66,15 @@ def compile_step(step: PretrainingStep, phase: Phase, target: Target) -> Compile
     Raises:
         TooLarge: the compiler says that it does not fit.
     """
-    with _captured() as said:
+    with captured() as said:
         try:
             compiled = _lower(step, phase).compile(compiler_options=target.compiler_options)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             raise TooLarge(_used(str(error))) from error
-    memory = compiled.memory_analysis()
+    memory, text = compiled.memory_analysis(), compiled.as_text()
+    assert memory is not None and text is not None  # every backend of a plan tells both
     sizes = {
         name: getattr(memory, f"{field}_size_in_bytes")
         for name, field in (
@@ -95,7 +92,7 @@ def compile_step(step: PretrainingStep, phase: Phase, target: Target) -> Compile
         **sizes,
         peak=max(memory.peak_memory_in_bytes, together + sizes["code"]),
         bytes_accessed=costs.get("bytes accessed"),
-        operations=tuple(operations(compiled.as_text())),
+        operations=tuple(operations(text)),
         gathered_whole=said().count(_GATHERED),
     )
 
@@ -127,25 +124,3 @@ def _lower(step: PretrainingStep, phase: Phase) -> jax.stages.Lowered:
 def _used(message: str) -> float | None:
     match = _USED.search(message)
     return float(match[1]) * _UNITS[match[2]] if match else None
-
-
-@contextlib.contextmanager
-def _captured() -> Iterator[Callable[[], str]]:
-    """Keep what libraries in other languages write to standard error, and give it back as text."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-
-        def said() -> str:
-            return text
-
-        text = ""
-        try:
-            yield said
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            text = file.read().decode(errors="replace")

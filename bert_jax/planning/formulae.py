@@ -39,8 +39,9 @@ class Load:
         length: tokens of a row.
         predictions: of a row.
         parts: that a batch is computed in.
-        unmerged: parameters whose gradient is sent a second time. On a CPU, XLA reduces the tied
-            token table once as what is looked up and once as what scores.
+        unmerged: parameters whose gradient is sent a second time: XLA reduces the tied token table
+            once as what is looked up and once as what scores.
+        unread: parameters whose gradient is not sent: positions beyond the rows' length.
     """
 
     config: BertConfig
@@ -51,6 +52,7 @@ class Load:
     predictions: int
     parts: int = 1
     unmerged: int = 0
+    unread: int = 0
 
 
 def in_theory(mesh: Mapping[str, int], load: Load, domain: int) -> list[Transfer]:
@@ -66,16 +68,17 @@ def in_theory(mesh: Mapping[str, int], load: Load, domain: int) -> list[Transfer
     def near(members: int, inner: int) -> int:
         return math.gcd(members, max(1, domain // inner))
 
-    cut = (load.parameters - load.whole + load.unmerged) / tensor + load.whole
+    held = FLOAT * ((load.parameters - load.whole) / tensor + load.whole)
+    gradients = held + FLOAT * (load.unmerged / tensor - load.unread)
     found = []
     if data > 1:
-        size = FLOAT * cut / fsdp
+        size = gradients / fsdp
         together = (data, near(data, fsdp * tensor))
         found.append(Transfer("all-reduce", size, *together, times=load.parts))
     if fsdp > 1:
         together = (fsdp, near(fsdp, tensor))
-        found.append(Transfer("all-gather", FLOAT * cut, *together, times=2 * load.parts))
-        found.append(Transfer("reduce-scatter", FLOAT * cut / fsdp, *together, times=load.parts))
+        found.append(Transfer("all-gather", held, *together, times=2 * load.parts))
+        found.append(Transfer("reduce-scatter", gradients / fsdp, *together, times=load.parts))
     if tensor > 1:
         together = (tensor, near(tensor, 1))
         rows, config = load.rows / load.parts, load.config

@@ -23,8 +23,8 @@ class Memory:
         optimizer: sum of ours.
         gradients: sum of ours; they are temporary, and lie there whole at the end of a step.
         batch: sum of ours.
-        temporary: the compiler's: gradients, activations and whatever else comes and goes; None
-            where it refused the program.
+        temporary: the compiler's: gradients, activations and whatever else comes and goes in a
+            step; None where it refused the program.
         peak: the compiler's; None where it refused the program without telling.
         usable: what a program may take.
     """

@@ -88,7 +88,7 @@ def plan_phase(
     }
     recomputed = recomputed_per_step(step.model, step.execution, phase)
     devices, chip = step.sharding.mesh.size, target.chip
-    load = load_of(step, phase, target.platform)
+    load = load_of(step, phase)
     theory = in_theory(step.sharding.mesh.shape, load, chip.domain)
     found, roofline, moved, scaling = None, None, 0.0, []
     if compiled:
@@ -119,7 +119,7 @@ def plan_phase(
     )
 
 
-def load_of(step: PretrainingStep, phase: Phase, platform: str) -> Load:
+def load_of(step: PretrainingStep, phase: Phase) -> Load:
     """Gather what theory has to know of a device's work."""
     params = flatten(step.abstract_state.params)
     rules = step.sharding.rules
@@ -128,9 +128,8 @@ def load_of(step: PretrainingStep, phase: Phase, platform: str) -> Load:
         names = dimensions_of(path) or ()
         return not any("tensor" in rules[name] for name in names)
 
-    twice = 0
-    if platform == "cpu" and step.model.tie_word_embeddings:
-        twice = step.model.vocab_size * step.model.hidden_size
+    config = step.model
+    beyond = 0 if phase.packed_length else config.max_position_embeddings - phase.row_length
     return Load(
         step.model,
         count_parameters(step.abstract_state.params),
@@ -139,7 +138,8 @@ def load_of(step: PretrainingStep, phase: Phase, platform: str) -> Load:
         phase.row_length,
         step.predictions(phase),
         phase.gradient_accumulation,
-        twice,
+        config.vocab_size * config.hidden_size if config.tie_word_embeddings else 0,
+        beyond * config.hidden_size,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bert_jax.errors import ConfigError
+from bert_jax.planning.captured import captured
 from bert_jax.training.chips import CHIPS, Chip
 
 _TOPOLOGY = re.compile(r"(?P<chip>[a-z]\w*):(?P<shape>\d+(?:x\d+){0,2})")
@@ -91,8 +92,7 @@ def settle(topology: Topology) -> None:
         module, name, extra = _HOW[topology.platform]
         if not _installed(module):
             raise ConfigError(
-                f"--topology={topology}: {name} is not installed; "
-                f"pip install 'bert_jax[{extra}]', or in a checkout pip install -e '.[{extra}]'"
+                f"--topology={topology}: {name} is not installed; pip install -e '.[{extra}]'"
             )
     os.environ.update(
         TPU_SKIP_MDS_QUERY="1",  # there is no TPU to ask
@@ -130,7 +130,8 @@ def absent(topology: Topology) -> Target:
         options = {"xla_gpu_autotune_level": 0}
         notes = ("compiled without trying kernels out, which takes a GPU: others may be chosen",)
     try:
-        devices = topologies.get_topology_desc(**words).devices  # type: ignore[arg-type]
+        with captured():
+            devices = topologies.get_topology_desc(**words).devices  # type: ignore[arg-type]
     except Exception as error:  # whatever a plugin of another make raises
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(

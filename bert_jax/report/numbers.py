@@ -19,7 +19,7 @@ def words(value: float) -> str:
 
 def short(value: float) -> str:
     """12_300_000_000 -> "12.3 G", for a unit to follow."""
-    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, prefix in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * size:
             return f"{value / size:.3g}\N{NO-BREAK SPACE}{prefix}"
     return f"{value:.3g}\N{NO-BREAK SPACE}"

@@ -49,6 +49,9 @@ _CALLED = re.compile(
     r"\b(?:body|condition|calls|to_apply|\w*computations?)=\{?(%[^,}\s]+(?:, %[^,}]+)*)"
 )
 _BODY = re.compile(r"\bbody=%?([\w.-]+)")
+_CONDITION = re.compile(r"\bcondition=%?([\w.-]+)")
+_CONSTANT = re.compile(r"^\s*%?([\w.-]+) = s32\[\]\S* constant\((\d+)\)")
+_LESS = re.compile(r"^\s*ROOT .* compare\(%?[\w.-]+, %?([\w.-]+)\), direction=LT")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 _LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}")
 _IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
@@ -76,8 +79,8 @@ def operations(text: str) -> list[Operation]:
     """List the collectives of a compiled program, with who takes part and how often.
 
     Args:
-        text: of `jax.stages.Compiled.as_text()`. A loop whose number of turns XLA does not know
-            counts once.
+        text: of `jax.stages.Compiled.as_text()`. The turns of a loop are those that XLA notes, or
+            else what its counter is compared with, since JAX counts from 0; if neither, one.
     """
     times = _times(text)
     found, name = [], ""
@@ -92,18 +95,23 @@ def operations(text: str) -> list[Operation]:
 def _times(text: str) -> dict[str, int]:
     """Tell how often each computation runs."""
     calls: dict[str, list[tuple[str, int]]] = {}
+    bounds: dict[str, int] = {}  # of the counters, by the computation that compares them
+    constants: dict[str, int] = {}
     name, entry = "", ""
     for line in text.splitlines():
         if head := _COMPUTATION.match(line):
-            name = head["name"]
-            calls[name] = []
+            name, constants = head["name"], {}
             entry = name if head["entry"] else entry
+        elif match := _CONSTANT.match(line):
+            constants[match[1]] = int(match[2])
+        elif (match := _LESS.match(line)) and match[1] in constants:
+            bounds[name] = constants[match[1]]
         elif called := _CALLED.findall(line):
-            body, trips = _BODY.search(line), _TRIPS.search(line)
+            body = match[1] if (match := _BODY.search(line)) else ""
             for other in itertools.chain(*(group.split(", ") for group in called)):
                 other = other.lstrip("%")
-                looped = body is not None and trips is not None and other == body[1]
-                calls.setdefault(name, []).append((other, int(trips[1]) if looped else 1))
+                turns = _turns(line, bounds) if other == body else 1
+                calls.setdefault(name, []).append((other, turns))
     times: dict[str, int] = {}
 
     def visit(name: str, factor: int) -> None:
@@ -113,6 +121,13 @@ def _times(text: str) -> dict[str, int]:
 
     visit(entry, 1)
     return times
+
+
+def _turns(line: str, bounds: Mapping[str, int]) -> int:
+    if trips := _TRIPS.search(line):
+        return int(trips[1])
+    condition = _CONDITION.search(line)
+    return bounds.get(condition[1], 1) if condition else 1
 
 
 def _group(line: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ def sent(found, kind, members):
 
 def test_data_and_tensor_are_what_the_compiled_step_sends(compiled, small_step, chip):
     step = small_step()
-    load = load_of(step, step.plan.phases[0], "cpu")
+    load = load_of(step, step.plan.phases[0])
     theory = in_theory(step.sharding.mesh.shape, load, chip.domain)
     found = transfers(compiled.operations, 8, chip)
     # Sums of metrics and norms are in neither formula: some hundred bytes.
@@ -37,6 +37,8 @@ def test_data_alone_reduces_the_gradients_once():
     assert only == Transfer("all-reduce", 4000, 8, 8)
     table = dataclasses.replace(LOAD, unmerged=500)
     assert in_theory({"data": 8}, table, 256)[0].size == 6000
+    short = dataclasses.replace(LOAD, unread=100)
+    assert in_theory({"data": 8}, short, 256)[0].size == 3600
 
 
 def test_fsdp_gathers_twice_and_scatters_once():

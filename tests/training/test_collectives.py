@@ -77,12 +77,18 @@ def test_what_stands_in_loops_happens_at_each_of_their_turns():
   %w = (s32[], f32[4]) while(%t), condition=%c, body=%inner.2, {trips % 3}
 }}
 
+%twelve (p: (s32[], f32[4])) -> pred[] {{
+  %limit = s32[]{{:T(128)}} constant(12)
+  %count = s32[] get-tuple-element(%p), index=0
+  ROOT %lt = pred[]{{:T(512)}} compare(%count, %limit), direction=LT, metadata={{op_name="lt"}}
+}}
+
 %unknown (p: f32[]) -> f32[] {{
   %p2 = f32[4] collective-permute(%x), source_target_pairs={{{{0,1}},{{1,0}}}}
 }}
 
 ENTRY %main (p: f32[]) -> f32[] {{
-  %w = (s32[], f32[4]) while(%t), condition=%c, body=%outer, {trips % 12}
+  %w = (s32[], f32[4]) while(%t), condition=%twelve, body=%outer
   %v = f32[] while(%t), condition=%c, body=%unknown
   ROOT %r = f32[] all-reduce(%x), replica_groups={{{{0,1}}}}, to_apply=%add
 }}

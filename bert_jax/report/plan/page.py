@@ -29,6 +29,7 @@ def write_plan(plan: dict[str, Any], folder: Path) -> Path:
 
 def render_plan(plan: dict[str, Any], written: datetime) -> str:
     """Return the whole page as HTML."""
+    line = verdict(plan)
     words = "fits" if plan["fits"] else "does not fit"
     pill = element("span", words, class_=f"pill {'finished' if plan['fits'] else 'stopped'}")
     notes = [element("li", note) for note in plan["notes"]]
@@ -36,7 +37,7 @@ def render_plan(plan: dict[str, Any], written: datetime) -> str:
         f"plan for {plan['target']['name']}",
         header=[
             element("h1", "What it will cost ", pill),
-            element("p", f"{verdict(plan).capitalize()}.", class_="lede"),
+            element("p", f"{line[0].upper()}{line[1:]}.", class_="lede"),
         ],
         main=[
             element("aside", element("ul", *notes), class_="notes") if notes else None,

@@ -21,6 +21,11 @@ def operations(value: float) -> str:
     return f"{short(value)}FLOP".replace("\N{NO-BREAK SPACE}", " ")
 
 
+def amount(value: float) -> str:
+    """2_663_595 -> "2.66 M"."""
+    return short(value).replace("\N{NO-BREAK SPACE}", " ").strip()
+
+
 def rate(value: float, unit: str) -> str:
     """197e12 -> "197 T" before the unit."""
     return f"{short(value)}{unit}".replace("\N{NO-BREAK SPACE}", " ")

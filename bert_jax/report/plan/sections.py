@@ -1,11 +1,12 @@
 """The parts of a plan as tables of words, whatever they are shown on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bert_jax.report.numbers import count, decimal, percent
 from bert_jax.report.plan.quantities import (
+    amount,
     between,
     mesh_of,
     operations,
@@ -34,10 +35,10 @@ class Section:
     """
 
     title: str
-    rows: list[Row]
+    rows: Sequence[Row]
     head: Row | None = None
     explain: str = ""
-    items: list[str] = field(default_factory=list)
+    items: Sequence[str] = ()
 
 
 def sections_of(plan: dict[str, Any]) -> list[Section]:
@@ -184,7 +185,7 @@ def _time(phase: dict[str, Any], plan: dict[str, Any]) -> Section:
         (f"memory ({size(phase['moved'])})", seconds(time["memory"])),
         *((("links", seconds(time["links"])),) if time["links"] else ()),
         ("a step", f"{between(bounds, seconds)}, bound by {names[time['bound_by']]}"),
-        ("tokens a second, padding included", between(tokens, count)),
+        ("tokens a second, padding included", between(tokens, amount)),
         ("utilisation (model FLOPs)", between(time["utilisation"], percent)),
     ]
     share = plan["efficiency"]
@@ -198,14 +199,13 @@ def _time(phase: dict[str, Any], plan: dict[str, Any]) -> Section:
 
 def _scaling(phase: dict[str, Any]) -> Section:
     scaling = phase["scaling"]
-    first = scaling[0] if scaling else None
     rows = []
     for entry in scaling:
         speeds = [
             entry["rows"] / phase["batch_size"] * phase["tokens"] / entry[bound]
             for bound in ("most", "least")
         ]
-        kept = [first[bound] / entry[bound] for bound in ("most", "least")]
+        kept = [scaling[0][bound] / entry[bound] for bound in ("most", "least")]
         rows.append(
             (
                 f"{entry['devices']:,}",
@@ -213,7 +213,7 @@ def _scaling(phase: dict[str, Any]) -> Section:
                 f"{entry['rows']:,.0f}",
                 size(entry["sent"]),
                 between([entry["least"], entry["most"]], seconds),
-                between(speeds, count),
+                between(speeds, amount),
                 between(kept, percent),
             )
         )
