@@ -38,6 +38,7 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
+        "beam": ["apache-beam>=2.77,<2.80"],
         "slurm": ["submitit>=1.5,<2"],
         "test": [
             "beartype>=0.20,<1",

@@ -42,7 +42,11 @@ def main(arguments: cli.Arguments) -> int:
         try:
             with stop.at_once():
                 prepare(config, Path(output), workers=workers, run=run)
-        except Stopped as stopped:
+        except BaseException as error:
+            if stop.number is None:
+                raise
+            # Beam has its own errors for whatever is raised while it runs, this too.
+            stopped = error if isinstance(error, Stopped) else Stopped(stop.number)
             print(f"{stopped}; nothing was kept, the same command begins anew")
             return stopped.exit_code
     return 0
