@@ -16,6 +16,7 @@ setup(
         "absl-py>=2.1,<3",
         "array_record>=0.8,<0.9",  # the files that TFDS reads without TensorFlow
         "flax>=0.12,<0.13",
+        "fsspec>=2024.6,<2027",
         "google-crc32c>=1.6,<2",  # the checksums of TensorFlow's checkpoints
         "importlib_resources>=6,<8",  # TFDS needs it and does not say so
         "jax>=0.10.2,<0.12",
@@ -41,6 +42,9 @@ setup(
         # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB.
         "plan_tpu": ["jax[tpu]>=0.10.2,<0.12"],
         "plan_gpu": ["jax[cuda12-local]>=0.10.2,<0.12", "nvidia-cuda-nvcc-cu12>=12.6.85,<13"],
+        "beam": ["apache-beam>=2.77,<2.80"],
+        "gs": ["gcsfs>=2024.6,<2027"],
+        "s3": ["s3fs>=2024.6,<2027"],
         "slurm": ["submitit>=1.5,<2"],
         "test": [
             "beartype>=0.20,<1",

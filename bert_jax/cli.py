@@ -178,6 +178,10 @@ def _parse(argv: list[str], needs_config: bool, needs_workdir: bool) -> list[str
         _explain_config(argv)  # absl keeps a failed load for later
     if needs_workdir and not known["workdir"].value:
         raise ConfigError("--workdir is missing: name the folder where the run is kept")
+    if needs_workdir and "://" in str(known["workdir"].value):
+        raise ConfigError(
+            f"--workdir={known['workdir'].value}: a run is kept on a file system; mount the bucket"
+        )
     return rest
 
 

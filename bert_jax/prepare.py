@@ -16,6 +16,8 @@ from absl import flags
 
 from bert_jax import cli
 from bert_jax.data.preparation import PrepareConfig, prepare
+from bert_jax.data.remote import is_remote
+from bert_jax.data.remote_corpus import prepare_to
 from bert_jax.errors import ConfigError
 from bert_jax.training.signals import Stopped, stop_requests
 
@@ -31,6 +33,11 @@ def main(arguments: cli.Arguments) -> int:
     if not output:
         raise ConfigError("config.output: empty; name the folder to make")
     config = cli.build(PrepareConfig, fields, "config")
+    if is_remote(output) and _RUNNER.value == "beam":
+        raise ConfigError(
+            f"config.output: {output} with --runner=beam; name a folder on a file system that all "
+            "workers share, such as a mounted bucket"
+        )
     run = None
     if _RUNNER.value == "beam":
         from bert_jax.data.beam import beam_run
@@ -41,8 +48,15 @@ def main(arguments: cli.Arguments) -> int:
     with stop_requests() as stop:
         try:
             with stop.at_once():
-                prepare(config, Path(output), workers=workers, run=run)
-        except Stopped as stopped:
+                if is_remote(output):
+                    prepare_to(config, output, workers=workers)
+                else:
+                    prepare(config, Path(output), workers=workers, run=run)
+        except BaseException as error:
+            if stop.number is None:
+                raise
+            # Beam has its own errors for whatever is raised while it runs, this too.
+            stopped = error if isinstance(error, Stopped) else Stopped(stop.number)
             print(f"{stopped}; nothing was kept, the same command begins anew")
             return stopped.exit_code
     return 0

@@ -32,10 +32,8 @@ def beam_run(options: Sequence[str]) -> Run:
         with contextlib.redirect_stderr(said):
             settings.PipelineOptions(list(options)).get_all_options()
     except SystemExit:  # it is argparse that reads them
-        lines = said.getvalue().strip().splitlines() or ["not understood"]
-        raise ConfigError(
-            f"options of Beam, after --: {lines[-1].partition('error: ')[2]}"
-        ) from None
+        reason = said.getvalue().strip().rpartition("error: ")[2] or "not options"
+        raise ConfigError(f"after --, where options of Beam stand: {reason}") from None
 
     def run(kind: str, works: Sequence[Work]) -> None:
         with beam.Pipeline(options=settings.PipelineOptions(list(options))) as pipeline:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bert_jax.data.remote import RemoteFile
 from bert_jax.errors import DataError
 
 _BLOCK = 1 << 20
@@ -69,7 +70,7 @@ def _count(tallies: dict[str, Tally], what: str, place: str, count: int) -> None
     tally.count += count
 
 
-def read_lines(path: Path, report: ReadReport) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path | RemoteFile, report: ReadReport) -> Iterator[tuple[int, str]]:
     """Yield line numbers, from 1, and lines without their ends.
 
     Raises:
@@ -105,7 +106,7 @@ def clean_text(text: str, place: str, report: ReadReport) -> str:
     return text
 
 
-def _read_blocks(path: Path, report: ReadReport) -> Iterator[bytes]:
+def _read_blocks(path: Path | RemoteFile, report: ReadReport) -> Iterator[bytes]:
     """Yield parts of the file that end with a line's end, LF only."""
     try:
         with path.open("rb") as raw:
@@ -137,7 +138,7 @@ def _read_blocks(path: Path, report: ReadReport) -> Iterator[bytes]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: a damaged gzip file ({error}); fetch it again") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _unix(block: bytes) -> bytes:
@@ -146,7 +147,7 @@ def _unix(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _refuse_binary(path: Path, block: bytes) -> None:
+def _refuse_binary(path: Path | RemoteFile, block: bytes) -> None:
     start = block[:8192]
     if start.startswith(_UTF16):
         raise DataError(f"{path}: is not UTF-8 text (it is UTF-16); convert it, e.g. with iconv")
@@ -173,7 +174,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _decode(path: Path, number: int, block: bytes, report: ReadReport) -> str:
+def _decode(path: Path | RemoteFile, number: int, block: bytes, report: ReadReport) -> str:
     """Return the block as text; bytes that are not become U+FFFD or nothing, and are counted."""
     clean = block.translate(_BLANKS, _REMOVED)
     if len(clean) != len(block):

@@ -99,11 +99,10 @@ def read_groups(
         statistics: of the lots before it.
     """
     statistics.report.add(report_of(values["report"]))
-    statistics.counts.add(
-        Counts(
-            **{k: np.array(v) if isinstance(v, list) else v for k, v in values["counts"].items()}
-        )
-    )
+    counts = Counts(**values["counts"])
+    counts.sentence_lengths = np.array(counts.sentence_lengths)
+    counts.document_lengths = np.array(counts.document_lengths)
+    statistics.counts.add(counts)
     folder = work.workspace.find(work.name)
     _count_lines(folder, values["groups"], statistics.lines)
     extents = Extents(

@@ -30,7 +30,6 @@ from bert_jax.errors import ConfigError
 
 # Carries out pieces of work somewhere, under the name of their kind; returns when all are done.
 Run = Callable[[str, Sequence[Work]], None]
-_WORKSPACE = ".work"
 
 
 class ManyHosts:
@@ -61,7 +60,7 @@ class ManyHosts:
                 )
         self._config = config
         self._lots = list(source.lots())
-        self._workspace = Workspace(directory.absolute() / _WORKSPACE)
+        self._workspace = Workspace.create(directory)
         self._run = run
         self._progress = progress
 

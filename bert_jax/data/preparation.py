@@ -57,17 +57,7 @@ def prepare(
     if workers < 0:
         raise ConfigError(f"config.workers: got {workers}, wants 0 (one a core) or more")
     output = output if output.name not in ("", "..") else output.resolve()
-    check_language(config.language)
-    source = open_source(
-        config.input,
-        format=config.format,
-        text_field=config.text_field,
-        document_separator=config.document_separator,
-        max_document_characters=config.max_document_characters,
-    )
-    given = config.tokenizer.path
-    tokenizer = load_tokenizer(given, config.tokenizer.lower_case) if given else None
-    asked = _describe_source(config, source, tokenizer)
+    source, tokenizer, asked = _open(config)
     if _is_prepared(output, asked):
         if progress:
             print(f"{output}: already prepared")
@@ -78,13 +68,15 @@ def prepare(
     with staged(output) as partial:
         shown = Progress(source.stored_bytes, shown=progress)
         with shown, _passes(config, source, partial, workers, shown, run) as passes:
-            tokenizer = tokenizer or _train(config, passes, shown)
-            trained = time.monotonic()
+            trained = start
+            if tokenizer is None:
+                tokenizer = _train(config, passes, shown)
+                trained = time.monotonic()
             tokenizer.save(partial / TOKENIZER)
             encoding = passes.encode(partial, tokenizer)
         splits, statistics = _account(config, encoding)
         write_json(partial / STATISTICS, statistics)
-        write_json(partial / TIMING, _timing(start, trained if not given else start, statistics))
+        write_json(partial / TIMING, _timing(start, trained, statistics))
         write_manifest(
             partial,
             tokenizer={
@@ -100,6 +92,26 @@ def prepare(
     if progress:
         print_summary(corpus)
     return corpus
+
+
+def describe(config: PrepareConfig) -> dict[str, Any]:
+    """Return what decides the bytes, as it stands in a manifest under "source"."""
+    return _open(config)[2]
+
+
+def _open(config: PrepareConfig) -> tuple[Source, Tokenizer | None, dict[str, Any]]:
+    """Return the text, the tokenizer if one is given, and what decides the bytes."""
+    check_language(config.language)
+    source = open_source(
+        config.input,
+        format=config.format,
+        text_field=config.text_field,
+        document_separator=config.document_separator,
+        max_document_characters=config.max_document_characters,
+    )
+    given = config.tokenizer.path
+    tokenizer = load_tokenizer(given, config.tokenizer.lower_case) if given else None
+    return source, tokenizer, _describe_source(config, source, tokenizer)
 
 
 @contextmanager
@@ -190,7 +202,12 @@ def _is_prepared(output: Path, asked: dict[str, Any]) -> bool:
                 f"{output}: holds files but no prepared corpus; choose another --config.output"
             )
         return False
-    there = open_corpus(output, verify=False).manifest.get("source", {})
+    check_same(open_corpus(output, verify=False).manifest.get("source", {}), asked, str(output))
+    return True
+
+
+def check_same(there: dict[str, Any], asked: dict[str, Any], output: str) -> None:
+    """Raise a ConfigError if a manifest's "source" is not what is asked for."""
     different = [
         f"{name} {there.get(name)!r}, asked {asked.get(name)!r}"
         for name in sorted(asked.keys() | there.keys())
@@ -201,7 +218,6 @@ def _is_prepared(output: Path, asked: dict[str, Any]) -> bool:
             f"{output}: holds another corpus: {'; '.join(different)}; delete it or choose "
             "another --config.output"
         )
-    return True
 
 
 def _no_text(config: PrepareConfig, report: ReadReport) -> DataError:

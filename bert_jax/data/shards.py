@@ -169,12 +169,22 @@ def _read_json(path: Path) -> tuple[bytes, dict[str, Any]]:
     return raw, value
 
 
-def _check_file(directory: Path, name: str, entry: dict[str, Any], verify: bool) -> None:
+def inside(directory: Path, name: str) -> Path:
+    """Return where a file that a manifest names is.
+
+    Raises:
+        DataError: not in the folder.
+    """
     relative = PurePosixPath(name)
     path = directory / relative
-    inside = path.resolve().is_relative_to(directory.resolve())
-    if relative.is_absolute() or ".." in relative.parts or not inside:
+    stays = path.resolve().is_relative_to(directory.resolve())
+    if relative.is_absolute() or ".." in relative.parts or not stays:
         raise DataError(f"{directory / MANIFEST}: names {name!r}, which leaves the folder")
+    return path
+
+
+def _check_file(directory: Path, name: str, entry: dict[str, Any], verify: bool) -> None:
+    path = inside(directory, name)
     if not path.is_file():
         raise DataError(f"{path}: missing; prepare the corpus again")
     size = path.stat().st_size

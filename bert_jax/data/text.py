@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bert_jax.data.documents import Document, Part, Source
 from bert_jax.data.lines import ReadReport, read_lines
+from bert_jax.data.remote import RemoteFile, find_remote, is_remote
 from bert_jax.data.text_file import TextFile
 from bert_jax.errors import ConfigError, DataError
 
@@ -27,7 +28,8 @@ def open_source(
     """Find the input and decide how it is to be read.
 
     Args:
-        patterns: globs, files or folders, `tfds:NAME` and `builtin`, separated by commas.
+        patterns: globs, files or folders, on file systems or by URL, `tfds:NAME` and `builtin`,
+            separated by commas.
         format: one of FORMATS; 'auto' goes by prefix, ending and the first lines.
         text_field: where the text is in an object of JSON or TFDS.
         document_separator: one of SEPARATORS, for format 'text'.
@@ -40,7 +42,7 @@ def open_source(
     _check_choice("format", format, FORMATS)
     _check_choice("document_separator", document_separator, SEPARATORS)
     parts: list[Part] = []
-    files: dict[Path, None] = {}  # each once, in order
+    files: dict[Path | RemoteFile, None] = {}  # each once, in order
     for item in _items(patterns):
         if item == "builtin" or (format == "builtin" and not item):
             from bert_jax.data.builtin import BuiltinCorpus
@@ -51,7 +53,7 @@ def open_source(
 
             parts.append(TfdsDataset(item.removeprefix("tfds:"), text_field))
         else:
-            files |= dict.fromkeys(find_files(item))
+            files |= dict.fromkeys(find_remote(item) if is_remote(item) else find_files(item))
     formats = {file: _by_ending(file) if format in ("auto", "tfds") else format for file in files}
     prose = [file for file in files if formats[file] == "text"]
     decisions = []
@@ -111,12 +113,12 @@ def _items(patterns: str) -> list[str]:
     return items
 
 
-def _by_ending(path: Path) -> str:
+def _by_ending(path: Path | RemoteFile) -> str:
     name = path.name.removesuffix(".gz")
     return "jsonl" if name.endswith((".jsonl", ".json", ".ndjson")) else "text"
 
 
-def _looks_like_sentences(path: Path) -> bool:
+def _looks_like_sentences(path: Path | RemoteFile) -> bool:
     """Say whether a file is blocks of lines that mostly are one sentence each."""
     lines = blocks = ends = several = 0
     inside = False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bert_jax.data.documents import Document, Map
 from bert_jax.data.lines import ReadReport, clean_text, read_lines
+from bert_jax.data.remote import RemoteFile
 from bert_jax.errors import DataError
 
 _HOPELESS = 1_000  # bad JSON lines without a good one, after which a file is given up
@@ -17,7 +18,14 @@ _CJK_BREAK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
 class TextFile:
     """A file of prose, of sentences or of JSON lines."""
 
-    def __init__(self, path: Path, format: str, text_field: str, separator: str, longest: int):
+    def __init__(
+        self,
+        path: Path | RemoteFile,
+        format: str,
+        text_field: str,
+        separator: str,
+        longest: int,
+    ):
         self.path = path
         self.format = format
         self.stored_bytes = path.stat().st_size

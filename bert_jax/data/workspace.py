@@ -9,7 +9,7 @@ import contextlib
 import errno
 import json
 import shutil
-import tempfile
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,9 +25,19 @@ _RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder on a file system that all hosts share."""
+    """A folder on a file system that all hosts share, which only `create` makes.
+
+    A worker that outlives its run finds it gone, and ends; the next run's has another name.
+    """
 
     root: Path  # absolute
+
+    @classmethod
+    def create(cls, directory: Path) -> "Workspace":
+        """Make one in a folder."""
+        root = directory.absolute() / f".work.{uuid.uuid4().hex}"
+        root.mkdir()
+        return cls(root)
 
     def find(self, name: str) -> Path:
         """Return where a folder or a file of it is to be read."""
@@ -37,8 +47,9 @@ class Workspace:
     def new(self, name: str) -> Iterator[Path]:
         """Yield a folder to fill, which is then there under its name; one that is there stays."""
         final = self.root / name
-        final.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+        final.parent.mkdir(exist_ok=True)
+        folder = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
+        folder.mkdir()
         try:
             yield folder
             try:

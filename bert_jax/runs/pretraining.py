@@ -5,6 +5,8 @@ from typing import Any
 
 from bert_jax import cli
 from bert_jax.data.preparation import PrepareConfig, prepare
+from bert_jax.data.remote import is_remote
+from bert_jax.data.remote_corpus import fetch_corpus
 from bert_jax.data.shards import MANIFEST, Corpus, open_corpus
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
 from bert_jax.model import BertConfig
@@ -96,6 +98,8 @@ def _run(
 def open_or_prepare(config: PretrainConfig, workdir: Path) -> Corpus:
     """Open a prepared folder, or prepare text into the workdir (once)."""
     path = config.data.path
+    if is_remote(path) and (fetched := fetch_corpus(path)):
+        return open_corpus(fetched)
     if (Path(path) / MANIFEST).is_file():
         return open_corpus(path)
     values = {**config.prepare, "input": path}
