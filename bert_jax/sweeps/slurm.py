@@ -77,6 +77,9 @@ class Slurm:
             "array_parallelism": jobs,
             "additional_parameters": {"requeue": True},  # which a cluster may have off
         } | read_options(options, known - {"additional_parameters"})
+        if "cpus_per_task" in fields:  # which srun no longer has from sbatch, since Slurm 22.05
+            cpus = f"--cpus-per-task={fields['cpus_per_task']}"
+            fields["srun_args"] = [cpus, *fields.get("srun_args", [])]
         self._queue = queue or SlurmQueue()
         try:
             executor = submitit.AutoExecutor(

@@ -224,11 +224,13 @@ def test_slurm_is_asked_for_what_was_said_as_from_outside_of_a_job(
 ):
     monkeypatch.setenv("SLURM_NTASKS", "4")  # of the job that the sweep itself may be in
     monkeypatch.setenv("SLURM_CONF", "/somewhere")
-    submitted(Told(), options=["partition=gpu", "time=1-00", "setup=module load cuda"])
+    submitted(Told(), options=["cpus-per-task=8", "time=1-00", "setup=module load cuda"])
     lines = (tmp_path / "slurm" / "12_submission.sh").read_text().splitlines()
-    wanted = ["--array=0-1%1", "--partition=gpu", "--requeue", "--time=1440"]
+    wanted = ["--array=0-1%1", "--cpus-per-task=8", "--requeue", "--time=1440"]
     assert [line for line in wanted if f"#SBATCH {line}" not in lines] == []
     assert "module load cuda" in lines
+    (command,) = [line for line in lines if line.startswith("srun ")]
+    assert " --cpus-per-task=8 " in command
     environment = (answers.folder / "sbatch.environment").read_text().splitlines()
     names = [line for line in environment if line.startswith("SLURM_")]
     assert names == ["SLURM_CONF=/somewhere"]
