@@ -215,7 +215,7 @@ def test_jobs_of_an_earlier_command_are_waited_for_and_not_submitted_again(
     queue = Told(**{"12_0": "RUNNING", "12_2": "COMPLETING"})  # the last one's job just ends
     processes = submitted(queue, names=("left", "gone", "failed", "new"))
     assert [process._job for process in processes] == ["12_0", "13_0", "13_1", "13_2"]
-    assert "1 runs are jobs of Slurm already" in capsys.readouterr().out
+    assert "1 of 4 runs are jobs of Slurm already" in capsys.readouterr().out
     assert not (tmp_path / "failed" / "outcome.json").exists()
 
 
@@ -236,10 +236,11 @@ def test_slurm_is_asked_for_what_was_said_as_from_outside_of_a_job(
     assert names == ["SLURM_CONF=/somewhere"]
 
 
-def test_what_slurm_refuses_is_one_line(submitted, answers):
+def test_what_slurm_refuses_is_one_line(submitted, answers, capfd):
     answers.fail("sbatch", "sbatch: error: invalid partition specified: gpu\nsbatch: error: more\n")
     with pytest.raises(ConfigError, match="=slurm: sbatch: error: invalid partition .*: gpu; see"):
         submitted(Told())
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
