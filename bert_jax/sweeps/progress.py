@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from bert_jax.report.sweep.folder import Sweep, read_sweep
 from bert_jax.report.sweep.ranking import rank, value_of
+from bert_jax.report.sweep.trial import Trial
 from bert_jax.sweeps.plan import PlannedRun
 from bert_jax.sweeps.table import RESULTS, write_results
 
@@ -37,7 +38,8 @@ class Progress:
             dynamic_ncols=True,
             bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )
-        self._bar.initial = self._bar.n = self._done(read_sweep(folder))
+        # Those that failed before are tried again, so they are not done.
+        self._bar.initial = self._bar.n = sum(t.share for t in self._mine(read_sweep(folder)))
 
     def look(self, live: Sequence[PlannedRun]) -> None:
         """Move the bar to where the runs are."""
@@ -75,10 +77,12 @@ class Progress:
 
     def _done(self, sweep: Sweep) -> float:
         """Count the runs that are done, parts of runs too; a failed one is over."""
-        mine = [trial for trial in sweep.trials if trial.name in self._names]
-        return sum(1.0 if trial.state == "failed" else trial.share for trial in mine)
+        return sum(1.0 if t.state == "failed" else t.share for t in self._mine(sweep))
+
+    def _mine(self, sweep: Sweep) -> list[Trial]:
+        return [trial for trial in sweep.trials if trial.name in self._names]
 
     def _counts(self, sweep: Sweep) -> str:
-        mine = [trial.state for trial in sweep.trials if trial.name in self._names]
+        mine = [trial.state for trial in self._mine(sweep)]
         text = f"{mine.count('finished')} of {len(mine)} finished"
         return f"{text}, {mine.count('failed')} failed" if "failed" in mine else text

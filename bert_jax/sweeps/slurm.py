@@ -1,10 +1,11 @@
 """Runs as the jobs of a Slurm array, through submitit."""
 
+import io
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,6 +78,9 @@ class Slurm:
             "array_parallelism": jobs,
             "additional_parameters": {"requeue": True},  # which a cluster may have off
         } | read_options(options, known - {"additional_parameters"})
+        if "cpus_per_task" in fields:  # which srun no longer has from sbatch, since Slurm 22.05
+            cpus = f"--cpus-per-task={fields['cpus_per_task']}"
+            fields["srun_args"] = [cpus, *fields.get("srun_args", [])]
         self._queue = queue or SlurmQueue()
         try:
             executor = submitit.AutoExecutor(
@@ -97,8 +101,8 @@ class Slurm:
         new = [run for run in runs if run.name not in jobs or _is_over(read_code(run.folder))]
         if len(new) < len(runs):
             print(
-                f"{len(runs) - len(new)} runs are jobs of Slurm already and are waited for, with "
-                "the options that they were submitted with",
+                f"{len(runs) - len(new)} of {len(runs)} runs are jobs of Slurm already, from an "
+                "earlier command; they are waited for as they were submitted",
                 flush=True,
             )
         if new:
@@ -114,7 +118,7 @@ class Slurm:
         for run in runs:
             begin(run.folder)
         try:
-            with _of_no_job():
+            with _of_no_job(), redirect_stderr(io.StringIO()):  # where submitit repeats sbatch
                 jobs = self._executor.submit_array(
                     [SlurmRun(run.words, run.folder) for run in runs]
                 )

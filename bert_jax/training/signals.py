@@ -3,9 +3,14 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 from bert_jax.training.processes import Processes
+
+# Slurm sends SIGTERM twice, a fifth of a second apart, to what has to make room for another job,
+# and a launcher that passes it on adds to that. Within so many seconds it is one request.
+SAME_SECONDS = 10.0
 
 
 class Stopped(BaseException):
@@ -26,6 +31,7 @@ class StopRequest:
 
     number: int | None = None
     _at_once = False
+    _terminated: float | None = None  # when the first SIGTERM arrived
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -48,8 +54,18 @@ class StopRequest:
 
     def _receive(self, number: int, frame: object) -> None:
         del frame
+        if number == signal.SIGINT:
+            signal.signal(
+                number, signal.SIG_DFL
+            )  # a person's second one ends it even where it hangs
+        elif self._terminated is None:
+            self._terminated = time.monotonic()
+        elif time.monotonic() - self._terminated < SAME_SECONDS:
+            return
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         self.number = number
-        signal.signal(number, signal.SIG_DFL)
         if self._at_once:
             raise Stopped(number)
 

@@ -215,7 +215,7 @@ def test_jobs_of_an_earlier_command_are_waited_for_and_not_submitted_again(
     queue = Told(**{"12_0": "RUNNING", "12_2": "COMPLETING"})  # the last one's job just ends
     processes = submitted(queue, names=("left", "gone", "failed", "new"))
     assert [process._job for process in processes] == ["12_0", "13_0", "13_1", "13_2"]
-    assert "1 runs are jobs of Slurm already" in capsys.readouterr().out
+    assert "1 of 4 runs are jobs of Slurm already" in capsys.readouterr().out
     assert not (tmp_path / "failed" / "outcome.json").exists()
 
 
@@ -224,20 +224,23 @@ def test_slurm_is_asked_for_what_was_said_as_from_outside_of_a_job(
 ):
     monkeypatch.setenv("SLURM_NTASKS", "4")  # of the job that the sweep itself may be in
     monkeypatch.setenv("SLURM_CONF", "/somewhere")
-    submitted(Told(), options=["partition=gpu", "time=1-00", "setup=module load cuda"])
+    submitted(Told(), options=["cpus-per-task=8", "time=1-00", "setup=module load cuda"])
     lines = (tmp_path / "slurm" / "12_submission.sh").read_text().splitlines()
-    wanted = ["--array=0-1%1", "--partition=gpu", "--requeue", "--time=1440"]
+    wanted = ["--array=0-1%1", "--cpus-per-task=8", "--requeue", "--time=1440"]
     assert [line for line in wanted if f"#SBATCH {line}" not in lines] == []
     assert "module load cuda" in lines
+    (command,) = [line for line in lines if line.startswith("srun ")]
+    assert " --cpus-per-task=8 " in command
     environment = (answers.folder / "sbatch.environment").read_text().splitlines()
     names = [line for line in environment if line.startswith("SLURM_")]
     assert names == ["SLURM_CONF=/somewhere"]
 
 
-def test_what_slurm_refuses_is_one_line(submitted, answers):
+def test_what_slurm_refuses_is_one_line(submitted, answers, capfd):
     answers.fail("sbatch", "sbatch: error: invalid partition specified: gpu\nsbatch: error: more\n")
     with pytest.raises(ConfigError, match="=slurm: sbatch: error: invalid partition .*: gpu; see"):
         submitted(Told())
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

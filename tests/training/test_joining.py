@@ -92,7 +92,7 @@ def test_a_process_alone_joins_nobody(nowhere, flags):
 
 SLURM = {
     "SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "node[1-2]", "SLURM_NTASKS": "4",
-    "SLURM_PROCID": "0", "SLURM_LOCALID": "0",
+    "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_STEP_NUM_TASKS": "4",
 }  # fmt: skip
 OPEN_MPI = {"OMPI_MCA_orte_hnp_uri": "4096.0;tcp://10.0.0.1:1", "OMPI_COMM_WORLD_SIZE": "3"}
 
@@ -102,7 +102,8 @@ OPEN_MPI = {"OMPI_MCA_orte_hnp_uri": "4096.0;tcp://10.0.0.1:1", "OMPI_COMM_WORLD
     [
         ({}, 1),
         (SLURM, 4),
-        (SLURM | {"SLURM_NTASKS": "1"}, 1),  # a sweep's runs, and an interactive shell
+        (SLURM | {"SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "1"}, 1),  # a run of a sweep
+        (SLURM | {"SLURM_STEP_NUM_TASKS": "1"}, 1),  # the shell that `salloc -n 4` gives
         ({k: v for k, v in SLURM.items() if k != "SLURM_STEP_NODELIST"}, 1),  # sbatch, not srun
         (OPEN_MPI, 3),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, 1),  # some pod

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from bert_jax.training import signals
 from bert_jax.training.signals import Stopped, stop_requests
 
 
@@ -30,9 +31,22 @@ def test_a_signal_is_noted_or_ends_at_once_what_need_not_be_saved(number, code):
     assert signal.getsignal(number) is before
 
 
-def test_a_second_signal_is_for_the_system():
+def test_a_second_ctrl_c_is_for_the_system():
     with stop_requests():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+def test_a_second_sigterm_is_the_same_request_at_first_and_then_for_the_system(monkeypatch):
+    raised = []
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
+    with stop_requests() as stop:
+        for _ in range(3):  # as Slurm sends it when a machine is taken away
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.number == signal.SIGTERM and raised == []
+        monkeypatch.setattr(signals, "SAME_SECONDS", 0.0)
         os.kill(os.getpid(), signal.SIGTERM)
+        assert raised == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
