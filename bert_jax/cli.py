@@ -27,6 +27,7 @@ class Arguments:
     config: ConfigDict
     workdir: Path | None
     command: str
+    overridden: tuple[str, ...] = ()  # fields of the config that were set on the command line
 
 
 # Entered before anything else happens: (coordinator, num_processes, process_id, join_seconds).
@@ -70,7 +71,7 @@ def run(
             logging.set_verbosity(logging.WARNING)  # libraries are chatty at INFO
         path = Path(flags.FLAGS.workdir) if workdir else None
         values = flags.FLAGS.config if config else ConfigDict()
-        return main(Arguments(values, path, _command(sys.argv))) or 0
+        return main(Arguments(values, path, _command(sys.argv), _overridden(config))) or 0
 
     try:
         with join(*_parse_join(sys.argv)) if join else contextlib.nullcontext():
@@ -217,6 +218,12 @@ def _explain_config(argv: list[str]) -> None:
             field = name.removeprefix("config.")
             hint = nearest(field, fields, "config.")
             raise ConfigError(f"--{name}: no such field in {file}{hint}")
+
+
+def _overridden(config: bool) -> tuple[str, ...]:
+    if not config:
+        return ()
+    return tuple(config_flags.get_override_values(flags.FLAGS["config"]))
 
 
 def _flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
