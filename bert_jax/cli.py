@@ -28,6 +28,7 @@ class Arguments:
     workdir: Path | None
     command: str
     passed_on: tuple[str, ...] = ()  # what stands after "--"
+    overridden: tuple[str, ...] = ()  # fields of the config that were set on the command line
 
 
 # Entered before anything else happens: (coordinator, num_processes, process_id, join_seconds).
@@ -76,7 +77,8 @@ def run(
             logging.set_verbosity(logging.WARNING)  # libraries are chatty at INFO
         path = Path(flags.FLAGS.workdir) if workdir else None
         values = flags.FLAGS.config if config else ConfigDict()
-        return main(Arguments(values, path, _command(sys.argv), passed_on)) or 0
+        command, overridden = _command(sys.argv), _overridden(config)
+        return main(Arguments(values, path, command, passed_on, overridden)) or 0
 
     try:
         if before:
@@ -235,6 +237,12 @@ def _explain_config(argv: list[str]) -> None:
             field = name.removeprefix("config.")
             hint = nearest(field, fields, "config.")
             raise ConfigError(f"--{name}: no such field in {file}{hint}")
+
+
+def _overridden(config: bool) -> tuple[str, ...]:
+    if not config:
+        return ()
+    return tuple(config_flags.get_override_values(flags.FLAGS["config"]))
 
 
 def _flatten(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:

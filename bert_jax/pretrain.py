@@ -10,13 +10,20 @@ from bert_jax import cli, process
 
 def main(arguments: cli.Arguments) -> int:
     """Run, or continue, the run in the workdir."""
+    from bert_jax.errors import ConfigError
     from bert_jax.runs.pretraining import run
     from bert_jax.runs.pretraining_config import PretrainConfig
 
     assert arguments.workdir is not None
     values = arguments.config.to_dict()
     config = cli.build(PretrainConfig, values, "config")
-    return run(config, values, arguments.workdir, arguments.command)
+    if config.budget_minutes and "train.steps" in arguments.overridden:
+        raise ConfigError(
+            f"--config.budget_minutes={config.budget_minutes:g} and --config.train.steps="
+            f"{config.train.steps}: both say how long to train; leave one of them out"
+        )
+    started = process.seconds_since_start()
+    return run(config, values, arguments.workdir, arguments.command, started)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,16 @@ def keep_compiled_programs() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 
+def seconds_since_start() -> float:
+    """Return how long ago the system started this process; 0 where it does not say."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = float(fields[19]) / os.sysconf("SC_CLK_TCK")  # seconds after the machine's start
+        return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - started)
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def _processor() -> str:
     """Name the kind of processor: a hash of what it is and can do."""
     try:

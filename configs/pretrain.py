@@ -30,6 +30,8 @@ def get_config(arguments: str = "") -> ConfigDict:
 
     config.profile = ProfileName(profile_name)  # what fields below come from; no flag changes it
     config.seed = 0  # of parameters, pairs, masks and dropout; batches depend on it and the step
+    config.budget_minutes = 0.0  # from start to report: train.steps and all that counts in steps
+    # becomes a recipe that is stretched over the steps there is time for; 0: as it stands
     config.init_from = config_dict.placeholder(str)  # to begin with: run, Hugging Face, TF1
     config.output_bias = "zeros"  # where the MLM's begins; "frequencies": at the log of each share
     config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products

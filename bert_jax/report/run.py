@@ -114,6 +114,7 @@ class Run:
     flops_per_step: float | None
     metrics: dict[tuple[str, str], Series]  # (split, name)
     last_step: int
+    planned_steps: int | None  # where a budget of minutes decides
     last_write: float | None  # of metrics.jsonl, seconds since the epoch
     notes: tuple[Note, ...]
     evaluations: tuple[Evaluation, ...]
@@ -150,7 +151,8 @@ def read_run(folder: Path) -> Run:
     metrics, last_step = _metrics(read_lines(folder / "metrics.jsonl", problems), problems)
     corpus = as_text(info.get("corpus"))
     config = as_dict(read_json(folder / "config.json", problems))
-    phase, phase_start = _phase(config, last_step)
+    budget = as_dict(read_json(folder / "budget.json", problems))
+    phase, phase_start = _phase(config, budget, last_step)
     pairs = read_json(folder / (f"pairs.{phase}.json" if phase else "pairs.json"), problems)
     return Run(
         name=folder.resolve().name,
@@ -166,6 +168,7 @@ def read_run(folder: Path) -> Run:
         flops_per_step=as_number(info.get("flops_per_step")),
         metrics=metrics,
         last_step=last_step,
+        planned_steps=as_count(budget.get("steps")),
         last_write=_modified(folder / "metrics.jsonl"),
         notes=tuple(
             Note(as_count(line.get("step")), as_text(line.get("text")))
@@ -188,8 +191,15 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _phase(config: dict[str, Any], last_step: int) -> tuple[str, int]:
+def _phase(config: dict[str, Any], budget: dict[str, Any], last_step: int) -> tuple[str, int]:
     """Name the later phase that a run stands in, "" for the first, and give its first step."""
+    planned = as_dict(budget.get("phases"))
+    for name in reversed(list(planned)[1:]):
+        start = as_count(planned[name]) or 0
+        if last_step > start:
+            return (name if name.isidentifier() else ""), start
+    if planned:
+        return "", 0
     end = as_count(as_dict(config.get("train")).get("steps")) or 0
     for name, change in reversed(as_dict(config.get("phases")).items()):
         end -= as_count(as_dict(change).get("steps")) or 0

@@ -16,7 +16,7 @@ _MAX_NOTES = 40
 
 def total_steps(run: Run) -> int | None:
     """Return the number of steps that the run is to take."""
-    steps = as_number(run.setting("train.steps"))
+    steps = run.planned_steps or as_number(run.setting("train.steps"))
     return int(steps) if steps else None
 
 

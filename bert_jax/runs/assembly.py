@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,15 +111,7 @@ class Pretraining(PretrainingStep):
     def stage(self, phase: Phase, rows: PretrainingRows) -> Stage:
         """Compile-ready training of one phase over its rows."""
 
-        def rows_of(step: int) -> NDArray[np.int64]:
-            first = (step - phase.start) * phase.batch_size
-            return np.arange(first, first + phase.batch_size)
-
-        def batch(step: int) -> Any:
-            return self.sharding.batch_of(
-                phase.batch_size, lambda places: rows(rows_of(step)[places])
-            )
-
+        batch, rows_of = self._batches(phase, rows)
         statistics = rows.statistics()
         tokens = phase.batch_size * phase.row_length
         return Stage(
@@ -134,6 +127,35 @@ class Pretraining(PretrainingStep):
             flops=self.flops(phase),
             evaluation=self._evaluation(phase),
         )
+
+    def flops(self, phase: Phase) -> float:
+        """Count the model FLOPs of a step of a phase."""
+        slots = phase.max_predictions
+        if phase.packed_length:
+            masking = self._masking(phase, evaluation=False)
+            slots = packed_slots(phase.packed_length, phase.packed_sequences, masking)
+        return flops_per_step(self.model, phase, slots)
+
+    def moved(self, stage: Stage, phase: Phase, rows: PretrainingRows) -> Stage:
+        """Let a phase that may not have begun yet begin and end elsewhere, compiled as it is."""
+        batch, rows_of = self._batches(phase, rows)
+        return dataclasses.replace(
+            stage, start=phase.start, end=phase.end, batch=batch, rows=rows_of
+        )
+
+    def _batches(
+        self, phase: Phase, rows: PretrainingRows
+    ) -> tuple[Callable[[int], Any], Callable[[int], NDArray[np.int64]]]:
+        def rows_of(step: int) -> NDArray[np.int64]:
+            first = (step - phase.start) * phase.batch_size
+            return np.arange(first, first + phase.batch_size)
+
+        def batch(step: int) -> Any:
+            return self.sharding.batch_of(
+                phase.batch_size, lambda places: rows(rows_of(step)[places])
+            )
+
+        return batch, rows_of
 
     def _initialize(self) -> TrainState:
         state = super()._initialize()

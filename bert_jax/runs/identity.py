@@ -13,6 +13,7 @@ from bert_jax.whole import write_json
 # What may differ when a run continues: how long, how often, on what, and where things are computed,
 # and what becomes of steps that went wrong.
 MAY_CHANGE = (
+    "budget_minutes",
     "train.steps",
     "train.log_every",
     "train.eval_every",

@@ -11,7 +11,9 @@ from bert_jax.data.shards import MANIFEST, Corpus, open_corpus
 from bert_jax.data.tokenizers import Tokenizer, load_tokenizer
 from bert_jax.model import BertConfig
 from bert_jax.objectives.masking import Vocabulary
+from bert_jax.runs import budget_of_run
 from bert_jax.runs.assembly import Pretraining
+from bert_jax.runs.budget import phases_at
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.identity import check_fingerprint, check_same
 from bert_jax.runs.pretraining_account import describe, describe_pairs
@@ -27,7 +29,13 @@ from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import StopRequest
 
 
-def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: str) -> int:
+def run(
+    config: PretrainConfig,
+    values: dict[str, Any],
+    workdir: Path,
+    command: str,
+    spent: float = 0.0,
+) -> int:
     """Run, or continue, the run in a folder; return the exit code.
 
     Args:
@@ -35,8 +43,12 @@ def run(config: PretrainConfig, values: dict[str, Any], workdir: Path, command: 
         values: the same as the config file and flags gave it, to be kept.
         workdir: the run's folder.
         command: what the user typed, to be kept.
+        spent: seconds since the process started, which count in a budget.
     """
-    return in_folder(workdir, lambda folder, stop: _run(config, values, folder, command, stop))
+    since = budget_of_run.clock() - spent
+    return in_folder(
+        workdir, lambda folder, stop: _run(config, values, folder, command, stop, since)
+    )
 
 
 def _run(
@@ -45,6 +57,7 @@ def _run(
     folder: RunFolder,
     command: str,
     stop: StopRequest,
+    since: float,
 ) -> int:
     processes = current()
     with stop.at_once():
@@ -62,19 +75,25 @@ def _run(
         checkpoints = Checkpoints(folder.checkpoints, config.train.keep_checkpoints)
         restored = checkpoints.restore(pretraining.abstract_state)
         state, window = restored or (pretraining.initial_state(config.init_from), {})
-        step, steps = int(state.step), config.train.steps
-        if step >= steps:
-            print(
-                f"{folder.shared}: finished at step {step}; see {folder.report}. "
-                f"To train on: --config.train.steps={2 * step}"
-            )
+        step = int(state.step)
+        account = budget_of_run.account_of(config, folder, step)
+        phases = pretraining.plan.phases
+        if account:
+            phases = phases_at(account.pace, phases)
+        if step >= phases[-1].end:
+            more = "" if account else f". To train on: --config.train.steps={2 * step}"
+            print(f"{folder.shared}: finished at step {step}; see {folder.report}{more}")
             return 0
         folder.keep(values)
-        stages = [
-            pretraining.stage(phase, describe_pairs(folder, pretraining, phase))
-            for phase in pretraining.plan.phases
-            if phase.end > step
-        ]
+        left = [phase for phase in phases if phase.end > step]
+        rows = [describe_pairs(folder, pretraining, phase) for phase in left]
+        stages = [pretraining.stage(*of) for of in zip(left, rows, strict=True)]
+        pacing = None
+        if account:
+            intervals = intervals_of(config.train)
+            pacing = budget_of_run.budget_of(
+                config, folder, account, pretraining, stages, rows, since, intervals
+            )
         describe(folder, pretraining, command, config.optimizer.no_decay, step)
     train(
         folder,
@@ -89,6 +108,7 @@ def _run(
         watchdog_seconds=config.train.watchdog_seconds,
         stop=stop,
         loss_terms=pretraining.loss_terms,
+        pacing=pacing,
     )
     folder.set_status("finished")
     print(f"finished; {folder.write_report()}")

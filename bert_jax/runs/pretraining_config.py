@@ -45,6 +45,7 @@ class PretrainConfig(RunConfig):
     """`configs/pretrain.py` as plain values; it says what each of them means."""
 
     profile: str
+    budget_minutes: float
     output_bias: str
     data: DataConfig
     prepare: dict[str, Any]
@@ -56,6 +57,8 @@ class PretrainConfig(RunConfig):
     phases: dict[str, PhaseConfig]
 
     def __post_init__(self) -> None:
+        if not 0 <= self.budget_minutes < float("inf"):
+            raise ValueError(f"budget_minutes={self.budget_minutes} must be 0, for none, or more")
         if self.output_bias not in OUTPUT_BIASES:
             raise ValueError(
                 f"output_bias={self.output_bias!r} must be one of {', '.join(OUTPUT_BIASES)}"

@@ -11,6 +11,7 @@ from bert_jax.runs.folder import RunFolder
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.chips import chip_of
 from bert_jax.training.loop import Intervals, Loop, Stage, Window
+from bert_jax.training.pace import Pacing
 from bert_jax.training.processes import current
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
@@ -55,6 +56,7 @@ def train(
     stop: StopRequest,
     loss_terms: Sequence[str],
     shown: Sequence[str] = (),
+    pacing: Pacing | None = None,
 ) -> None:
     """Train from a state to the last step, keeping records; the report is the caller's.
 
@@ -72,6 +74,7 @@ def train(
         stop: whether the user asked to stop.
         loss_terms: the metrics whose sum is the loss.
         shown: metrics of the run's own to be shown beside those of any run.
+        pacing: decides while the run goes on how many steps it takes; None: the stages say it.
 
     Raises:
         Stopped: a signal came; the state is saved, and the folder says so.
@@ -91,6 +94,7 @@ def train(
         watchdog=Watchdog(watchdog_seconds),
         loss_terms=loss_terms,
         peak_flops=chip.flops * jax.device_count() if chip else None,
+        pacing=pacing,
     )
     try:
         loop.run(state, window)

@@ -1,5 +1,7 @@
 """The loop: steps, metrics, evaluations, checkpoints; continues where a run stopped."""
 
+import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from bert_jax.errors import NumericsError
 from bert_jax.objectives.objective import Metrics
 from bert_jax.training.checkpoints import Checkpoints
+from bert_jax.training.pace import Course, Pacing
 from bert_jax.training.parameters import check_placed
 from bert_jax.training.prefetch import prefetched
 from bert_jax.training.progress import Progress
@@ -128,6 +131,7 @@ class Loop:
         watchdog: ends a run that hangs.
         loss_terms: the metrics whose sum is the loss.
         peak_flops: of all devices together, where it is known.
+        pacing: decides while the run goes on how many steps it takes; None: the stages say it.
     """
 
     stages: Sequence[Stage]
@@ -141,6 +145,7 @@ class Loop:
     watchdog: Watchdog
     loss_terms: Sequence[str]
     peak_flops: float | None
+    pacing: Pacing | None = None
 
     def run(self, state: TrainState, window: Window) -> TrainState:
         """Train to the last step, or until an evaluation has seen enough.
@@ -149,19 +154,21 @@ class Loop:
             Stopped: a signal came; the state is saved.
             NumericsError: too many steps in a row were skipped.
         """
+        if self.pacing:
+            self._follow(self.pacing.begin(int(state.step)), int(state.step))
         with self.watchdog:
-            for stage in self.stages:
+            for index in range(len(self.stages)):
+                stage = self.stages[index]
                 # Before its first step: a run may continue from the checkpoint that was its end.
                 if stage.evaluation and stage.evaluation.enough():
                     break
                 start = max(stage.start, int(state.step))
                 if start < stage.end:
-                    state = self._run_stage(stage, start, state, window)
+                    state = self._run_stage(index, start, state, window)
         return state
 
-    def _run_stage(self, stage: Stage, start: int, state: TrainState, window: Window) -> TrainState:
-        end = self.stages[-1].end
-        clock, pending = _Clock(), None
+    def _run_stage(self, index: int, start: int, state: TrainState, window: Window) -> TrainState:
+        stage, clock, pending = self.stages[index], _Clock(), None
         for step, batch in self._batches(stage, start):
             limit = self.guard.limit(window.norms, step, stage.start)
             state, metrics, norms = stage.train_step(
@@ -175,30 +182,41 @@ class Loop:
             pending, done = _Dispatched(step, limit, metrics, norms), step + 1
             self.progress.advance()
             clock.steps += 1
+            if self.pacing and self.pacing.due(done):
+                self._take(pending, stage, state, window)
+                pending = None
+                if course := self.pacing.look(done):
+                    self._follow(course, done)
+                stage = self.stages[index]
+            end = self.stages[-1].end
             stopping = self.stop.reached()
             saving = done % self.intervals.checkpoint == 0 or done == end or stopping
             logging = done % self.intervals.log == 0 or done == end
             evaluating = done % self.intervals.evaluate == 0 or done == end
             if not (saving or logging or evaluating):
+                if done >= stage.end:
+                    break
                 continue
-            self._take(pending, stage, state, window)
+            if pending is not None:
+                self._take(pending, stage, state, window)
             pending = None
             clock.pause()
             if logging:
                 self._log(done, stage, window, clock)
             if evaluating and stage.evaluation:
-                with self.watchdog.asleep():
+                with self.watchdog.asleep(), self._timed("evaluation"):
                     self._evaluate(stage.evaluation, done, state.params)
             enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
             stopping = stopping or self.stop.reached()  # while it was evaluated
             if saving or enough or stopping:
-                self.records.sync()
-                self.checkpoints.save(state, asdict(window))
+                with self._timed("saving"):
+                    self.records.sync()
+                    self.checkpoints.save(state, asdict(window))
                 self.watchdog.alive()
             if stopping and done < end:
                 assert self.stop.number is not None
                 raise Stopped(self.stop.number, f" at step {done}, saved")
-            if enough:
+            if enough or done >= stage.end:
                 break
             clock.resume()
         if pending is not None:
@@ -206,8 +224,20 @@ class Loop:
         return state
 
     def _batches(self, stage: Stage, start: int) -> Iterator[tuple[int, Any]]:
-        batches = prefetched(stage.batch, start, stage.end)
-        return zip(range(start, stage.end), batches, strict=True)
+        end = sys.maxsize if self.pacing else stage.end  # which may move while it runs
+        batches = prefetched(stage.batch, start, end)
+        return zip(range(start, end), batches, strict=True)
+
+    def _follow(self, course: Course, step: int) -> None:
+        """Go on as a course says."""
+        self.stages, self.rates, self.intervals = course.stages, course.rates, course.intervals
+        self.progress.plan(course.stages[-1].end)
+        if course.note:
+            self.records.note(step, course.note)
+            self.progress.say(f"note: {course.note}")
+
+    def _timed(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return self.pacing.timed(what) if self.pacing else contextlib.nullcontext()
 
     def _take(self, step: "_Dispatched", stage: Stage, state: TrainState, window: Window) -> None:
         """Wait for a step to be finished, and look at what it tells."""

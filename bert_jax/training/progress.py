@@ -26,6 +26,11 @@ class Progress:
             total=steps, initial=step, unit="step", disable=not self._terminal, dynamic_ncols=True
         )
 
+    def plan(self, steps: int) -> None:
+        """Say how many steps the run takes now."""
+        self._steps = self._bar.total = steps
+        self._bar.refresh()
+
     def advance(self) -> None:
         """Count a step."""
         self._bar.update()

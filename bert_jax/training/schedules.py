@@ -69,6 +69,22 @@ def tabulated(rate: optax.Schedule, steps: int) -> NDArray[np.float32]:
     return np.asarray(jax.vmap(rate)(jnp.arange(steps)), np.float32)
 
 
+class RateTable:
+    """A schedule at any places, compiled once."""
+
+    _ROWS = 4096  # computed at once
+
+    def __init__(self, rate: optax.Schedule) -> None:
+        self._rates = jax.jit(jax.vmap(rate))
+
+    def __call__(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Compute the rates at places, which may lie between the schedule's steps."""
+        padded = np.zeros(-(-len(places) // self._ROWS) * self._ROWS, np.float32)
+        padded[: len(places)] = places
+        parts = [np.asarray(self._rates(part)) for part in padded.reshape(-1, self._ROWS)]
+        return np.concatenate(parts)[: len(places)].astype(np.float32)
+
+
 def joined(pieces: Sequence[tuple[int, optax.Schedule]]) -> optax.Schedule:
     """Join schedules; each piece is (first step, schedule counted from that step)."""
     starts = [start for start, _ in pieces[1:]]
