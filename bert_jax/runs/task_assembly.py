@@ -167,7 +167,7 @@ class Finetuning:
 
         @functools.lru_cache(maxsize=2)
         def epoch(number: int) -> Sequence[RowBatch]:
-            return grouping.in_random_order((seed, number))
+            return grouping.in_random_order(seed, number)
 
         def chosen(step: int) -> RowBatch:
             number, place = divmod(step, grouping.batches_per_epoch)
