@@ -25,6 +25,7 @@ MAY_CHANGE = (
     "mesh.",
     "rules.",
     "scan_layers",
+    "seeds_at_once",
     "rematerialize",
 )
 

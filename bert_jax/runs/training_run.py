@@ -78,7 +78,6 @@ def train(
         NumericsError: too many steps in a row were skipped; the report shows how far it went.
     """
     progress = Progress(int(state.step), stages[-1].end, shown)
-    peak = peak_flops(jax.devices()[0])
     loop = Loop(
         stages,
         rates=tabulated(rate, stages[-1].end),
@@ -90,7 +89,7 @@ def train(
         stop=stop,
         watchdog=Watchdog(watchdog_seconds),
         loss_terms=loss_terms,
-        peak_flops=peak * jax.device_count() if peak else None,
+        peak_flops=peak_of_devices(),
     )
     try:
         loop.run(state, window)
@@ -103,3 +102,9 @@ def train(
     finally:
         progress.close()
         records.close()
+
+
+def peak_of_devices() -> float | None:
+    """Give the peak of all devices together in FLOP/s, where it is known."""
+    peak = peak_flops(jax.devices()[0])
+    return peak * jax.device_count() if peak else None
