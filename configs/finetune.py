@@ -29,6 +29,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.init_from = config_dict.placeholder(str)  # run, Hugging Face, TF1 folder; 'random'
     config.seed = 0  # of the new head, the order of rows and dropout
     config.num_seeds = 1  # runs from seed, seed + 1, ...; of several each in workdir/seed_N
+    config.seeds_at_once = 1  # of them, trained together on one device; 1: one after another
     config.compute_dtype = base.compute_dtype
     config.scan_layers = base.scan_layers
     config.rematerialize = base.rematerialize

@@ -1,14 +1,9 @@
 """Rows of different lengths grouped into batches of a few static lengths."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-# Rows are sorted by length within so many batches at a time: enough to save most padding, few
-# enough to leave the order random.
-BATCHES_SORTED_TOGETHER = 50
 
 
 @dataclass(frozen=True)
@@ -52,31 +47,33 @@ class Grouping:
         """Number of batches that hold all rows."""
         return -(-len(self.lengths) // self.batch_size)
 
-    def in_random_order(self, seed: Sequence[int]) -> list[RowBatch]:
-        """Give an epoch's batches, a pure function of the seed."""
-        rng = np.random.default_rng(seed)
-        order = rng.permutation(len(self.lengths))
-        window = BATCHES_SORTED_TOGETHER * self.batch_size
-        batches: list[RowBatch] = []
-        for start in range(0, len(order), window):
-            batches += self._cut(order[start : start + window])
+    def in_random_order(self, seed: int, epoch: int) -> list[RowBatch]:
+        """Give an epoch's batches, a pure function of both.
+
+        How long the batch in each place is depends on the epoch alone, so that runs of several
+        seeds can be computed together; which rows it holds, on the seed too.
+        """
+        rows = np.random.default_rng((seed, epoch)).permutation(len(self.lengths))
+        batches = self._cut(rows, self._padded(self.lengths[rows]))
         # The batch that is not full stays last: only there are rows without weight.
         last = [batch for batch in batches if len(batch.rows) < self.batch_size]
         full = [batch for batch in batches if len(batch.rows) == self.batch_size]
-        return [full[i] for i in rng.permutation(len(full))] + last
+        return [full[i] for i in np.random.default_rng(epoch).permutation(len(full))] + last
 
     def by_length(self) -> list[RowBatch]:
         """Give batches of all rows, the longest first, for evaluation."""
-        return self._cut(np.arange(len(self.lengths)))
+        return self._cut(np.arange(len(self.lengths)), self.lengths)
 
-    def _cut(self, rows: NDArray[np.int64]) -> list[RowBatch]:
-        """Cut rows into batches of like lengths; what is left over comes from the shortest."""
-        rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
+    def _cut(self, rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[RowBatch]:
+        """Cut rows into batches, the greatest sizes first; the shortest rows are left over."""
+        rows = rows[np.argsort(-sizes, kind="stable")]
         parts = [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
-        return [RowBatch(part, self._padded(int(self.lengths[part[0]]))) for part in parts]
+        return [RowBatch(part, int(self._padded(self.lengths[part]).max())) for part in parts]
 
-    def _padded(self, length: int) -> int:
-        return next(static for static in self.static_lengths if static >= length)
+    def _padded(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the static length that holds each row."""
+        static = np.array(self.static_lengths)
+        return static[np.searchsorted(static, lengths)]
 
 
 def usual_lengths(longest: int, multiple: int = 32) -> tuple[int, ...]:

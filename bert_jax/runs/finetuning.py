@@ -1,40 +1,32 @@
 """A fine-tuning run in its folder, from the first start to its score."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from bert_jax import cli
 from bert_jax.errors import ConfigError
 from bert_jax.model import BertConfig
-from bert_jax.runs.best_model import BestModel
 from bert_jax.runs.finetuning_config import FinetuneConfig, TaskTraining
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.identity import check_fingerprint, check_same
-from bert_jax.runs.models import TOKENIZER, write_description
+from bert_jax.runs.seed_run import SeedRun, score_of
+from bert_jax.runs.seeds import run_seeds
+from bert_jax.runs.seeds_score import score_seeds, spread_in_words
 from bert_jax.runs.starting_model import starting_model, with_head
 from bert_jax.runs.task_assembly import Batching, Finetuning
-from bert_jax.runs.task_score import in_words, score_run, score_seeds
+from bert_jax.runs.task_score import in_words
 from bert_jax.runs.tasks import load_task, usual_length
-from bert_jax.runs.training_run import in_folder, train
-from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.loop import Intervals, Window
+from bert_jax.runs.training_run import in_folder
+from bert_jax.training.loop import Intervals
 from bert_jax.training.moving import Moving
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.processes import current
-from bert_jax.training.records import Records
 from bert_jax.training.schedules import Schedule, learning_rate
-from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import StopRequest
-from bert_jax.training.state import TrainState
+from bert_jax.whole import write_json
 
-TRAINING = "training"  # its checkpoints, beside those of the best model
-KEPT_CHECKPOINTS = 1
 USUAL_LINES = 50  # of a run's metrics
 
 
@@ -62,12 +54,13 @@ def _run(
     processes = current()
     folder.check(values)
     check_same(processes, "config", values)
-    if _score_of(folder):
+    if score_of(folder):
         print(f"{folder.shared}: finished; see {folder.score}")
         return 0
     with stop.at_once():
         folder.keep(values)
         finetuning = assemble(config)
+        check_together(config, finetuning)
         check_fingerprint(
             folder.read(),
             "data_fingerprint",
@@ -78,81 +71,53 @@ def _run(
     for note in finetuning.notes:
         print(f"note: {note}")
     if config.num_seeds == 1:
-        score = run_seed(finetuning, folder, config.seed, command, stop)
+        score = SeedRun(finetuning, folder, config.seed, command).run(stop)
     else:
-        folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
-        scores = {}
-        for seed in range(config.seed, config.seed + config.num_seeds):
-            name = f"seed_{seed}"
-            one = RunFolder(folder.workdir / name, folder.shared / name)
-            one.workdir.mkdir(exist_ok=True)
-            one.keep({**values, "seed": seed, "num_seeds": 1})
-            scores[seed] = run_seed(finetuning, one, seed, command, stop)
-        score = score_seeds(folder, scores, command)
+        score = _run_seeds(config, values, finetuning, folder, command, stop)
     folder.set_status("finished")
     print(f"finished: {in_words(score)}; {folder.write_report()}")
     return 0
 
 
-def run_seed(
-    finetuning: Finetuning, folder: RunFolder, seed: int, command: str, stop: StopRequest
+def _run_seeds(
+    config: FinetuneConfig,
+    values: dict[str, Any],
+    finetuning: Finetuning,
+    folder: RunFolder,
+    command: str,
+    stop: StopRequest,
 ) -> dict[str, Any]:
-    """Train, or go on to train, from one seed; return the score.
+    """Run several seeds, each in a folder of its own in the run's; return the score of all."""
+    folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
+    runs = []
+    for seed in range(config.seed, config.seed + config.num_seeds):
+        name = f"seed_{seed}"
+        one = RunFolder(folder.workdir / name, folder.shared / name)
+        one.workdir.mkdir(exist_ok=True)
+        one.keep({**values, "seed": seed, "num_seeds": 1, "seeds_at_once": 1})
+        runs.append(SeedRun(finetuning, one, seed, command))
+    outcomes = run_seeds(runs, config.seeds_at_once, stop)
+    score = score_seeds(finetuning.task, outcomes, command)
+    write_json(folder.score, score)
+    print(spread_in_words(score))
+    return score
+
+
+def check_together(config: FinetuneConfig, finetuning: Finetuning) -> None:
+    """Check that seeds that are to be trained together are on one device.
 
     Raises:
-        Stopped: a signal came; what was trained is saved.
+        ConfigError: there are several.
     """
-    score = _score_of(folder)
-    if score:
-        print(f"seed {seed}: finished")
-        return score
-    fitted = finetuning.fitted(seed)
-    checkpoints = Checkpoints(folder.shared / TRAINING, KEPT_CHECKPOINTS)
-    restored = checkpoints.restore(finetuning.abstract_state)
-    state, window = restored or (finetuning.initial_state(fitted, seed), {})
-    step = int(state.step)
-    if step == 0:
-        print(fitted.table())
-    write_description(folder.workdir, finetuning.model, finetuning.kind, finetuning.task.labels)
-    finetuning.tokenizer.save(folder.workdir / TOKENIZER)
-    folder.begin(command, finetuning.sharding.mesh, **finetuning.facts)
-    rows = {split: len(f.input_ids) for split, f in finetuning.task.features.items()}
-    counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-    print(
-        f"{finetuning.task.name}: {counts} rows; seed {seed}, {finetuning.steps:,} steps",
-        flush=True,
+    devices, processes = finetuning.sharding.mesh.size, current().count
+    if min(config.seeds_at_once, config.num_seeds) == 1 or devices == processes == 1:
+        return
+    where = f"{processes} processes" if processes > 1 else f"a mesh of {devices} devices"
+    raise ConfigError(
+        f"config.seeds_at_once={config.seeds_at_once}: seeds are trained together on one device, "
+        f"not on {where}; --config.seeds_at_once=1, or let JAX see one device alone "
+        "(CUDA_VISIBLE_DEVICES=0)"
     )
-    metric = finetuning.task.primary_metric
-    # The history below is what the records of process 0 leave.
-    records = current().in_turn("records", lambda: Records(folder.workdir, step))
-    kept = Checkpoints(folder.checkpoints, keep=1)
-    best = BestModel(
-        metric=metric,
-        keep=lambda step, params: _keep(kept, finetuning.sharding, step, params),
-        patience=finetuning.patience,
-        history=_history(folder.shared, metric),
-    )
-    train(
-        folder,
-        [finetuning.stage(seed, best)],
-        state,
-        Window(**window),
-        rate=finetuning.rate,
-        intervals=finetuning.intervals,
-        guard=finetuning.guard,
-        checkpoints=checkpoints,
-        records=records,
-        watchdog_seconds=finetuning.watchdog_seconds,
-        stop=stop,
-        loss_terms=("task_loss",),
-        shown=(metric,),
-    )
-    known = {} if best.scores is None else {finetuning.task.selects_by: best.scores}
-    with stop.at_once():  # the same command scores again
-        score = score_run(finetuning, folder, seed, command, known)
-    folder.set_status("finished")
-    folder.write_report()
-    return score
 
 
 def intervals_of(train: TaskTraining, steps: int) -> Intervals:
@@ -239,22 +204,3 @@ def _optimizer(values: dict[str, Any], steps: int) -> OptimizerConfig:
         raise ConfigError(f"config.optimizer.warmup_share={share}: wants a number from 0 to 1")
     fields["warmup_steps"] = round(share * steps)
     return cli.build(OptimizerConfig, fields, "config.optimizer")
-
-
-def _keep(best: Checkpoints, sharding: Sharding, step: int, params: Any) -> None:
-    rest = jax.jit(lambda step: (step, jax.random.key(0)), out_shardings=sharding.replicated)
-    step_array, key = rest(np.int32(step))
-    best.save(TrainState(step_array, params, (), key), {})
-
-
-def _score_of(folder: RunFolder) -> dict[str, Any]:
-    """Return the score of a run that is finished, nothing otherwise."""
-    found = folder.score.read_text(encoding="utf-8") if folder.score.exists() else "{}"
-    return json.loads(current().told("score", found))
-
-
-def _history(workdir: Path, metric: str) -> list[float]:
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    values = [json.loads(line) for line in lines]
-    return [line[metric] for line in values if line["split"] == "validation"]

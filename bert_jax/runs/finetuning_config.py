@@ -53,6 +53,7 @@ class FinetuneConfig(RunConfig):
 
     task: str
     num_seeds: int
+    seeds_at_once: int
     data: TaskSource
     random: RandomModel
     model: dict[str, float]
@@ -60,5 +61,6 @@ class FinetuneConfig(RunConfig):
     train: TaskTraining
 
     def __post_init__(self) -> None:
-        if self.num_seeds < 1:
-            raise ValueError(f"num_seeds={self.num_seeds} must be at least 1")
+        for name in ("num_seeds", "seeds_at_once"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")

@@ -83,7 +83,8 @@ class RunFolder:
             "mesh": dict(mesh.shape),
             "status": "running",
         }
-        write_json(self.run, self.read() | general | facts)
+        before = {name: value for name, value in self.read().items() if name != "error"}
+        write_json(self.run, before | general | facts)
 
     def write_report(self) -> str:
         """Write the page of the run so far; return where it is, or why there is none."""
@@ -92,9 +93,9 @@ class RunFolder:
         except (BertJaxError, OSError) as error:  # a page is not worth a run
             return f"no report could be written ({error})"
 
-    def set_status(self, status: str) -> None:
-        """Note that the run is "running", "stopped" or "finished"."""
-        write_json(self.run, self.read() | {"status": status})
+    def set_status(self, status: str, **facts: Any) -> None:
+        """Note that the run is "running", "stopped", "finished" or "failed", and what else is."""
+        write_json(self.run, self.read() | {"status": status} | facts)
 
 
 def _version(package: str) -> str:

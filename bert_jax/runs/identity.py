@@ -26,6 +26,7 @@ MAY_CHANGE = (
     "mesh.",
     "rules.",
     "scan_layers",
+    "seeds_at_once",
     "rematerialize",
 )
 

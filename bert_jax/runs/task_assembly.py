@@ -33,6 +33,7 @@ from bert_jax.tasks.examples import Features, fingerprint
 from bert_jax.tasks.schemes import allowed_transitions
 from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
+from bert_jax.training.abreast import Abreast, InTurn, Vectorized
 from bert_jax.training.activations import Activations
 from bert_jax.training.flops import flops_per_row
 from bert_jax.training.loop import Evaluation, Intervals, Stage
@@ -164,34 +165,40 @@ class Finetuning:
         """Group rows by length."""
         return Grouping(_lengths(features), batch_size, self.static_lengths)
 
-    def stage(self, seed: int, best: BestModel) -> Stage:
-        """Give the training of all epochs."""
-        features = self.task.features["train"]
-        grouping = self.grouping(features, self.batching.batch_size)
+    def chosen(self, seed: int) -> Callable[[int], RowBatch]:
+        """Give the rows of each step, of a seed's own and as long as those of any other."""
+        grouping = self.grouping(self.task.features["train"], self.batching.batch_size)
 
         @functools.lru_cache(maxsize=2)
         def epoch(number: int) -> Sequence[RowBatch]:
-            return grouping.in_random_order((seed, number))
+            return grouping.in_random_order(seed, number)
 
         def chosen(step: int) -> RowBatch:
             number, place = divmod(step, grouping.batches_per_epoch)
             return epoch(number)[place]
 
-        def batch(step: int) -> TaskBatch:
-            size, pad_id = self.batching.batch_size, self.tokenizer.pad_id
-            return self.put(fill(features, chosen(step), size, pad_id))
+        return chosen
+
+    def filled(self, chosen: RowBatch) -> TaskBatch:
+        """Lay training rows out as a batch of a step."""
+        features = self.task.features["train"]
+        return fill(features, chosen, self.batching.batch_size, self.tokenizer.pad_id)
+
+    def stage(self, seed: int, best: BestModel) -> Stage:
+        """Give the training of all epochs."""
+        chosen, sequences = self.chosen(seed), self.batching.batch_size
 
         def held_out(params: Any) -> dict[str, float]:
             metrics, best.latest = self.held_out(params)
             return metrics
 
-        tokens = sum(b.length for b in epoch(0)) / grouping.batches_per_epoch
-        sequences = self.batching.batch_size
+        batches = -(-len(self.task.features["train"].input_ids) // sequences)  # of an epoch
+        tokens = sum(chosen(step).length for step in range(batches)) / batches
         return Stage(
             start=0,
             end=self.steps,
             train_step=self._train_step,
-            batch=batch,
+            batch=lambda step: self.put(self.filled(chosen(step))),
             rows=lambda step: chosen(step).rows,
             shardings=jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state),
             sequences=sequences,
@@ -205,6 +212,27 @@ class Finetuning:
             ),
         )
 
+    @property
+    def abreast(self) -> Abreast:
+        """How the steps of several seeds are computed together.
+
+        One seed alone keeps a CPU busy, which computes the matrices of several no faster as one
+        batched product (experiments/seeds_at_once).
+        """
+        (device,) = self.sharding.mesh.devices.flat
+        return self.in_turn if device.platform == "cpu" else self.vectorized
+
+    @property
+    def in_turn(self) -> InTurn:
+        """Several seeds by the compiled step of one."""
+        return InTurn(self._train_step, self.put)
+
+    @functools.cached_property
+    def vectorized(self) -> Vectorized:
+        """Several seeds as an axis of every array."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+        return Vectorized(self._step, self.moving.moves, shardings, self.put)
+
     @functools.cached_property
     def objective(self) -> Objective:
         """The task's objective."""
@@ -214,6 +242,11 @@ class Finetuning:
     def task_loss(self) -> TaskLoss:
         """The loss of the task's head."""
         return TASK_LOSSES[self.task.head]
+
+    @property
+    def loss_terms(self) -> tuple[str, ...]:
+        """The metrics whose sum is the loss."""
+        return ("task_loss",)
 
     def held_out(self, params: Any) -> tuple[dict[str, float], list[np.ndarray]]:
         """Give the metrics of the split that models are chosen by, with its loss where it has one.
@@ -250,18 +283,21 @@ class Finetuning:
         return scores, float(sums[0] / sums[1])
 
     @functools.cached_property
-    def _train_step(self) -> TrainStep:
-        """Compile the step once for each length, whatever the seed."""
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
-        step = make_train_step(
+    def _step(self) -> TrainStep:
+        return make_train_step(
             self.objective,
             self.transformation,
             accumulation=self.batching.gradient_accumulation,
             moves=self.moving.moves,
         )
+
+    @functools.cached_property
+    def _train_step(self) -> TrainStep:
+        """Compile the step once for each length, whatever the seed."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         return together(
             jax.jit(
-                step,
+                self._step,
                 in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
                 out_shardings=(shardings, *2 * (self.sharding.replicated,)),
                 donate_argnums=0,

@@ -70,32 +70,6 @@ def _ask(finetuning: Finetuning, folder: RunFolder, splits: Sequence[str]) -> Sc
     return {split: finetuning.scores(params, split) for split in splits}
 
 
-def score_seeds(
-    folder: RunFolder, scores: Mapping[int, Mapping[str, Any]], command: str
-) -> dict[str, Any]:
-    """Write score.json over the runs of several seeds; return it."""
-    by_seed = {seed: score["metrics"] for seed, score in scores.items()}
-    values = {
-        name: np.array([metrics[name] for metrics in by_seed.values()])
-        for name in next(iter(by_seed.values()))
-    }
-    any_score = next(iter(scores.values()))
-    score = {
-        "task": any_score["task"],
-        "metrics": {name: float(found.mean()) for name, found in values.items()},
-        "standard_errors": {
-            name: float(found.std(ddof=1) / np.sqrt(len(found))) for name, found in values.items()
-        },
-        "seeds": list(by_seed),
-        "by_seed": {str(seed): metrics for seed, metrics in by_seed.items()},
-        "examples": any_score["examples"],
-        "data_fingerprint": any_score["data_fingerprint"],
-        "command": command,
-    }
-    write_json(folder.score, score)
-    return score
-
-
 def in_words(score: Mapping[str, Any]) -> str:
     """Say in a line what came out."""
     spreads = score.get("standard_errors", {})

@@ -81,7 +81,6 @@ def train(
         NumericsError: too many steps in a row were skipped; the report shows how far it went.
     """
     progress = Progress(int(state.step), stages[-1].end, shown)
-    chip = chip_of(jax.devices()[0].device_kind)
     loop = Loop(
         stages,
         rates=tabulated(rate, stages[-1].end),
@@ -93,7 +92,7 @@ def train(
         stop=stop,
         watchdog=Watchdog(watchdog_seconds),
         loss_terms=loss_terms,
-        peak_flops=chip.flops * jax.device_count() if chip else None,
+        peak_flops=peak_of_devices(),
         pacing=pacing,
     )
     try:
@@ -107,3 +106,9 @@ def train(
     finally:
         progress.close()
         records.close()
+
+
+def peak_of_devices() -> float | None:
+    """Give the peak of all devices together in FLOP/s, where it is known."""
+    chip = chip_of(jax.devices()[0].device_kind)
+    return chip.flops * jax.device_count() if chip else None

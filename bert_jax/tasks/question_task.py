@@ -58,6 +58,13 @@ class QuestionTask:
             if split != "train" and any(q.answers or q.impossible for q in questions)
         )
 
+    @property
+    def trivial_score(self) -> float | None:
+        """The score of always saying that there is no answer, where that may be right."""
+        if not self.answers.may_be_impossible:
+            return None
+        return 100 * float(np.mean([q.impossible for q in self.questions[self.selects_by]]))
+
     def settled(self, scores: Sequence[np.ndarray]) -> "QuestionTask":
         """Keep the threshold that is best for these scores of `selects_by`, for all splits."""
         found = self._find(self.selects_by, scores)

@@ -50,6 +50,15 @@ class SentenceTask:
         """The first validation split."""
         return next(s for s in self.scored_splits if s.startswith("validation"))
 
+    @property
+    def trivial_score(self) -> float:
+        """The score of always saying the commonest label, or any one value."""
+        if self.head == "regression":
+            return 0.0
+        labels = self._targets(self.selects_by)
+        commonest = np.full(len(labels), np.bincount(labels).argmax())
+        return score((self.primary_metric,), commonest, labels)[self.primary_metric]
+
     def settled(self, scores: Sequence[np.ndarray]) -> "SentenceTask":
         """Give the task itself: nothing is decided on held-out rows."""
         return self

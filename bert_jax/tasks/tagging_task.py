@@ -34,6 +34,11 @@ class TaggingTask:
         """The splits whose tags are known, "train" left out."""
         return tuple(s for s, f in self.features.items() if "tags" in f.targets and s != "train")
 
+    @property
+    def trivial_score(self) -> float:
+        """The score of finding no entity at all."""
+        return 0.0
+
     def settled(self, scores: Sequence[np.ndarray]) -> "TaggingTask":
         """Give the task itself: nothing is decided on held-out rows."""
         return self

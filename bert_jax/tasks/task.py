@@ -42,6 +42,14 @@ class Task(Protocol):
         ...
 
     @property
+    def trivial_score(self) -> float | None:
+        """What saying the same of every example of `selects_by` reaches in the primary metric.
+
+        None where there is no such answer.
+        """
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should hear about the data."""
         ...

@@ -5,6 +5,7 @@ Each is a folder that `checkpoint_folder` writes and verifies; it takes its name
 
 import shutil
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,18 +92,26 @@ class Checkpoints:
             ) from error
         if processes.first:
             steps = self.steps()
-            newest = steps.index(step)
-            for other in (*steps[: max(0, newest + 1 - self.keep)], *steps[newest + 1 :]):
-                self._retire(self._folder(other))
-            self._remove_leftovers()
+            for newer in steps[steps.index(step) + 1 :]:
+                self._retire(self._folder(newer))
+            self.thin()
         processes.barrier("checkpoint saved")
         return final
 
-    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
+    def thin(self) -> None:
+        """Remove all but the newest that are to stay."""
+        for older in self.steps()[: -self.keep]:
+            self._retire(self._folder(older))
+        self._remove_leftovers()
+
+    def restore(
+        self, like: TrainState, among: Collection[int] | None = None
+    ) -> tuple[TrainState, dict[str, Any]] | None:
         """Load the newest good checkpoint, or None where there is none at all.
 
         Args:
             like: shapes, dtypes and shardings wanted, as `jax.ShapeDtypeStruct`.
+            among: the steps that are looked at; None: all.
 
         Raises:
             CheckpointError: there are checkpoints but none is good, or the newest good one is
@@ -110,12 +119,12 @@ class Checkpoints:
         """
         processes = current()
         # The first reads every byte to verify it; the others restore what it chose.
-        folder = self._newest_good(like) if processes.first else None
+        folder = self._newest_good(like, among) if processes.first else None
         name = processes.told("checkpoint", folder.name if folder else "")
         return load_state(self.directory / name, like) if name else None
 
-    def _newest_good(self, like: TrainState) -> Path | None:
-        steps = self.steps()
+    def _newest_good(self, like: TrainState, among: Collection[int] | None) -> Path | None:
+        steps = [step for step in self.steps() if among is None or step in among]
         for step in reversed(steps):
             folder = self._folder(step)
             try:
@@ -156,6 +165,24 @@ class Checkpoints:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
+
+
+def restore_common(
+    runs: Sequence[Checkpoints], like: TrainState
+) -> list[tuple[TrainState, dict[str, Any]]] | None:
+    """Load the newest step of which all runs have a good checkpoint, or None where there is none.
+
+    Raises:
+        CheckpointError: as of `Checkpoints.restore`.
+    """
+    steps = set.intersection(*(set(run.steps()) for run in runs))
+    while steps:
+        found = [restored for run in runs if (restored := run.restore(like, among=steps))]
+        newest = [int(state.step) for state, _ in found]
+        if min(newest) == max(newest):
+            return found
+        steps = {step for step in steps if step <= min(newest)}  # a run's newer one is damaged
+    return None
 
 
 def load_arrays(folder: Path) -> dict[str, np.ndarray]:

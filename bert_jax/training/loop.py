@@ -1,15 +1,16 @@
 """The loop: steps, metrics, evaluations, checkpoints; continues where a run stopped."""
 
 import contextlib
+import functools
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array
 from numpy.typing import NDArray
 
 from bert_jax.errors import NumericsError
@@ -115,6 +116,41 @@ class Window:
         return means
 
 
+@dataclass(frozen=True)
+class Computed:
+    """A step that a device has been given; each function waits for what it returns.
+
+    Attributes:
+        state: the run's after the step; to be asked for before the next one is computed.
+        metrics: of the step, as numbers of the host.
+        norms: of the gradient of each parameter.
+    """
+
+    state: Callable[[], TrainState]
+    metrics: Callable[[], Metrics]
+    norms: Callable[[], NDArray[np.float32]]
+
+
+class Stopwatch:
+    """Seconds that were spent computing, those of evaluations and checkpoints left out."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._since: float | None = time.perf_counter()
+
+    def read(self) -> float:
+        """Return the seconds so far."""
+        return self._seconds + (time.perf_counter() - self._since if self._since else 0.0)
+
+    def pause(self) -> None:
+        """Stop counting."""
+        self._seconds, self._since = self.read(), None
+
+    def resume(self) -> None:
+        """Go on counting."""
+        self._since = time.perf_counter()
+
+
 @dataclass
 class Loop:
     """A run's training, from whatever step its state stands at to the end.
@@ -132,6 +168,7 @@ class Loop:
         loss_terms: the metrics whose sum is the loss.
         peak_flops: of all devices together, where it is known.
         pacing: decides while the run goes on how many steps it takes; None: the stages say it.
+        stopwatch: counts the time of steps; runs that are computed together share one.
     """
 
     stages: Sequence[Stage]
@@ -146,6 +183,7 @@ class Loop:
     loss_terms: Sequence[str]
     peak_flops: float | None
     pacing: Pacing | None = None
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     def run(self, state: TrainState, window: Window) -> TrainState:
         """Train to the last step, or until an evaluation has seen enough.
@@ -158,75 +196,97 @@ class Loop:
             self._follow(self.pacing.begin(int(state.step)), int(state.step))
         with self.watchdog:
             for index in range(len(self.stages)):
-                stage = self.stages[index]
-                # Before its first step: a run may continue from the checkpoint that was its end.
-                if stage.evaluation and stage.evaluation.enough():
-                    break
-                start = max(stage.start, int(state.step))
-                if start < stage.end:
+                start = max(self.stages[index].start, int(state.step))
+                if start < self.stages[index].end:
                     state = self._run_stage(index, start, state, window)
         return state
 
     def _run_stage(self, index: int, start: int, state: TrainState, window: Window) -> TrainState:
-        stage, clock, pending = self.stages[index], _Clock(), None
-        for step, batch in self._batches(stage, start):
-            limit = self.guard.limit(window.norms, step, stage.start)
+        attending = self.attend(index, start, window)
+        limit = next(attending, None)
+        if limit is None:
+            return state
+        stage = self.stages[index]
+        end = sys.maxsize if self.pacing else stage.end  # which may move while it runs
+        batches = prefetched(stage.batch, start, end)
+        for step, batch in zip(range(start, end), batches, strict=True):
             state, metrics, norms = stage.train_step(
                 state, batch, self.rates[step], np.float32(limit)
             )
             if step == start:
                 check_placed(state, stage.shardings)
+            told = functools.partial(jax.device_get, metrics), functools.partial(np.asarray, norms)
+            try:
+                limit = attending.send(Computed(lambda state=state: state, *told))
+            except StopIteration:
+                break
+        return state
+
+    def attend(self, index: int, start: int, window: Window) -> Generator[float, Computed, None]:
+        """Do all that a run does around the steps of a stage, which the caller computes.
+
+        Yields the largest norm that the gradient of the next step may have, and is sent the step;
+        returns after the last one, or when an evaluation has seen enough.
+
+        Args:
+            index: of the stage.
+            start: the first step.
+            window: what is known of the steps before.
+
+        Raises:
+            Stopped, NumericsError: as of `run`.
+        """
+        stage = self.stages[index]
+        # A run may continue from the checkpoint that was its end.
+        if stage.evaluation and stage.evaluation.enough():
+            return
+        clock, pending = _Clock(self.stopwatch), None
+        for step in itertools.count(start):
+            limit = self.guard.limit(window.norms, step, stage.start)
+            computed = yield limit
             # Metrics are fetched one step late, when the device already has its next step.
             if pending is not None:
-                self._take(pending, stage, state, window)
-            pending, done = _Dispatched(step, limit, metrics, norms), step + 1
+                self._take(pending, stage, computed, window)
+            pending, done = _Dispatched(step, limit, computed), step + 1
             self.progress.advance()
             clock.steps += 1
             if self.pacing and self.pacing.due(done):
-                self._take(pending, stage, state, window)
+                self._take(pending, stage, computed, window)
                 pending = None
                 if course := self.pacing.look(done):
                     self._follow(course, done)
-                stage = self.stages[index]
+                    stage = self.stages[index]
             end = self.stages[-1].end
             stopping = self.stop.reached()
             saving = done % self.intervals.checkpoint == 0 or done == end or stopping
             logging = done % self.intervals.log == 0 or done == end
             evaluating = done % self.intervals.evaluate == 0 or done == end
-            if not (saving or logging or evaluating):
-                if done >= stage.end:
-                    break
-                continue
-            if pending is not None:
-                self._take(pending, stage, state, window)
-            pending = None
-            clock.pause()
-            if logging:
-                self._log(done, stage, window, clock)
-            if evaluating and stage.evaluation:
-                with self.watchdog.asleep(), self._timed("evaluation"):
-                    self._evaluate(stage.evaluation, done, state.params)
-            enough = evaluating and stage.evaluation is not None and stage.evaluation.enough()
-            stopping = stopping or self.stop.reached()  # while it was evaluated
-            if saving or enough or stopping:
-                with self._timed("saving"):
-                    self.records.sync()
-                    self.checkpoints.save(state, asdict(window))
-                self.watchdog.alive()
-            if stopping and done < end:
-                assert self.stop.number is not None
-                raise Stopped(self.stop.number, f" at step {done}, saved")
+            enough = False
+            if saving or logging or evaluating:
+                if pending is not None:
+                    self._take(pending, stage, computed, window)
+                pending = None
+                self.stopwatch.pause()
+                if logging:
+                    self._log(done, stage, window, clock)
+                if evaluating and stage.evaluation:
+                    with self.watchdog.asleep(), self._timed("evaluation"):
+                        self._evaluate(stage.evaluation, done, computed.state().params)
+                    enough = stage.evaluation.enough()
+                stopping = stopping or self.stop.reached()  # while it was evaluated
+                if saving or enough or stopping:
+                    with self._timed("saving"):
+                        self.records.sync()
+                        self.checkpoints.save(computed.state(), asdict(window))
+                    self.watchdog.alive()
+                if stopping and done < end:
+                    assert self.stop.number is not None
+                    raise Stopped(self.stop.number, f" at step {done}, saved")
+                self.stopwatch.resume()
             if enough or done >= stage.end:
                 break
-            clock.resume()
         if pending is not None:
-            self._take(pending, stage, state, window)
-        return state
-
-    def _batches(self, stage: Stage, start: int) -> Iterator[tuple[int, Any]]:
-        end = sys.maxsize if self.pacing else stage.end  # which may move while it runs
-        batches = prefetched(stage.batch, start, end)
-        return zip(range(start, end), batches, strict=True)
+            self._take(pending, stage, pending.computed, window)
 
     def _follow(self, course: Course, step: int) -> None:
         """Go on as a course says."""
@@ -239,9 +299,9 @@ class Loop:
     def _timed(self, what: str) -> contextlib.AbstractContextManager[None]:
         return self.pacing.timed(what) if self.pacing else contextlib.nullcontext()
 
-    def _take(self, step: "_Dispatched", stage: Stage, state: TrainState, window: Window) -> None:
+    def _take(self, step: "_Dispatched", stage: Stage, latest: Computed, window: Window) -> None:
         """Wait for a step to be finished, and look at what it tells."""
-        metrics = jax.device_get(step.metrics)
+        metrics = step.computed.metrics()
         self.watchdog.alive()
         norm = float(metrics["grad_norm"].numerator)
         window.add(metrics)
@@ -255,7 +315,7 @@ class Loop:
             loss=self._with_loss(values).get("loss"),
             rows=stage.rows(step.index).tolist(),
             norms=dict(
-                zip(flatten(state.params), jax.device_get(step.norms).tolist(), strict=True)
+                zip(flatten(latest.state().params), step.computed.norms().tolist(), strict=True)
             ),
         )
         self.records.skipped(step.index + 1, skipped)
@@ -299,32 +359,24 @@ class Loop:
 
 @dataclass(frozen=True)
 class _Dispatched:
-    """A step that the device has been given, and what it will tell when it is finished."""
+    """A step that is not yet looked at."""
 
     index: int
     limit: float
-    metrics: Metrics
-    norms: Array
+    computed: Computed
 
 
 class _Clock:
-    """Steps a second, with the time of evaluations and checkpoints left out."""
+    """Steps a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopwatch: Stopwatch) -> None:
         self.steps = 0
-        self._seconds = 0.0
-        self._since = time.perf_counter()
-
-    def pause(self) -> None:
-        """Stop counting time."""
-        self._seconds += time.perf_counter() - self._since
-
-    def resume(self) -> None:
-        """Count time again."""
-        self._since = time.perf_counter()
+        self._stopwatch = stopwatch
+        self._before = stopwatch.read()
 
     def lap(self) -> float:
-        """Return the speed since the last lap, in steps a second, while paused."""
-        speed = self.steps / max(self._seconds, 1e-9)
-        self.steps, self._seconds = 0, 0.0
+        """Return the speed since the last lap, in steps a second, while time is paused."""
+        seconds = self._stopwatch.read()
+        speed = self.steps / max(seconds - self._before, 1e-9)
+        self.steps, self._before = 0, seconds
         return speed

@@ -35,12 +35,21 @@ class Progress:
         """Count a step."""
         self._bar.update()
 
-    def metrics(self, step: int, split: str, values: dict[str, float]) -> None:
-        """Show metrics: training ones in the bar, evaluations as lines that stay."""
+    def metrics(self, step: int, split: str, values: dict[str, float], of: str = "") -> None:
+        """Show metrics: training ones in the bar, evaluations as lines that stay.
+
+        Args:
+            step: after which they were taken.
+            split: "train", "validation".
+            values: by name.
+            of: which run's they are, where there are several.
+        """
         if self._terminal and split == "train":
             self._bar.set_postfix_str(_short(values, self._shown))
         else:
-            self.say(f"step {step}/{self._steps}  {split:10}  {_short(values, self._shown)}")
+            whose = f"{of}  " if of else ""
+            text = f"{whose}{split:10}  {_short(values, self._shown)}"
+            self.say(f"step {step}/{self._steps}  {text}")
 
     def say(self, text: str) -> None:
         """Print a line without disturbing the bar."""
@@ -52,6 +61,34 @@ class Progress:
     def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.close()
+
+
+class OneOfSeveral(Progress):
+    """What is shown of one of several runs that are trained together.
+
+    Args:
+        whole: the progress of all; who trains them advances it.
+        name: of this one.
+        leads: whether its training metrics are shown too; those of all would be too many.
+    """
+
+    def __init__(self, whole: Progress, name: str, *, leads: bool) -> None:
+        self._whole, self._name, self._leads = whole, name, leads
+
+    def advance(self) -> None:
+        """Leave that to who trains all."""
+
+    def metrics(self, step: int, split: str, values: dict[str, float], of: str = "") -> None:
+        """Show metrics under this run's name."""
+        if split != "train" or self._leads:
+            self._whole.metrics(step, split, values, of or self._name)
+
+    def say(self, text: str) -> None:
+        """Print a line under this run's name."""
+        self._whole.say(f"{self._name}: {text}")
+
+    def close(self) -> None:
+        """Leave that to who trains all."""
 
 
 _SHOWN = {

@@ -37,14 +37,14 @@ def outcome(workdir):
 
 @pytest.fixture(scope="module")
 def killed(finetune_until, tmp_path_factory):
-    """A run that ended at step 24, before it saved; the checkpoint before is that of step 16.
+    """A run that ended at step 12; the checkpoint before is that of step 8.
 
-    Its evaluation of step 20, and the model that was kept then, belong to steps that are lost.
+    Its evaluation of step 10, and the model that was kept then, belong to steps that are lost.
     """
     workdir = tmp_path_factory.mktemp("runs") / "killed"
-    finetune_until(workdir, 24)
-    assert Checkpoints(workdir / "training", keep=1).steps() == [16]
-    assert Checkpoints(workdir / "checkpoints", keep=1).steps() == [20]
+    finetune_until(workdir, 12)
+    assert Checkpoints(workdir / "training", keep=1).steps() == [8]
+    assert Checkpoints(workdir / "checkpoints", keep=1).steps() == [10]
     assert not (workdir / "score.json").exists()
     return workdir
 

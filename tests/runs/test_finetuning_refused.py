@@ -2,7 +2,10 @@
 
 import pytest
 
+from bert_jax import cli
 from bert_jax.errors import BertJaxError, CheckpointError, ConfigError, DataError
+from bert_jax.runs.finetuning import check_together
+from bert_jax.runs.finetuning_config import FinetuneConfig
 
 
 def refused(finetune, workdir, changes, error, message, task="own"):
@@ -27,6 +30,7 @@ def refused(finetune, workdir, changes, error, message, task="own"):
         ({"train.batch_size": 0}, r"config\.train: batch_size=0 must be at least 1"),
         ({"train.gradient_accumulation": 0}, r"train: gradient_accumulation=0 must be at least 1"),
         ({"train.gradient_accumulation": 3}, r"batch_size=16 is not a multiple of grad.*=3"),
+        ({"seeds_at_once": 0}, r"config: seeds_at_once=0 must be at least 1"),
         ({"train.patience": -1}, r"config\.train: patience=-1 must be at least 0"),
         ({"train.log_every": -1}, r"config\.train: log_every=-1 must be at least 0"),
         ({"train.max_seq_length": 13}, r"max_seq_length=13: the model in .* has 12 positions"),
@@ -131,6 +135,17 @@ def test_texts_longer_than_a_row_are_cut_and_counted(assembled_toy):
     assert max(lengths) == 6
     (note,) = (note for note in found.task.notes if note.startswith("train"))
     assert " of 75 rows are longer than max_seq_length=6 and were cut" in note
+
+
+def test_seeds_are_not_trained_together_on_several_devices(assembled_toy, finetune_values):
+    def check(**changes):
+        config = cli.build(FinetuneConfig, finetune_values(changes), "config")
+        check_together(config, assembled_toy(devices=8))
+
+    check(num_seeds=2)
+    check(seeds_at_once=2)
+    with pytest.raises(ConfigError, match=r"seeds_at_once=2: .*, not on a mesh of 8 devices; --"):
+        check(num_seeds=3, seeds_at_once=2)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from bert_jax.errors import CheckpointError, NumericsError
-from bert_jax.training.checkpoints import Checkpoints, load_arrays
+from bert_jax.training.checkpoints import Checkpoints, load_arrays, restore_common
 from bert_jax.training.sharding import MeshConfig, make_mesh
 from bert_jax.training.state import TrainState, flatten, nest
 
@@ -76,6 +76,33 @@ def test_a_state_comes_back_bit_for_bit_with_its_key_and_what_stood_beside_it(tw
 
 def test_no_checkpoints_are_not_an_error(tmp_path):
     assert Checkpoints(tmp_path / "c", keep=1).restore(like(make_state())) is None
+
+
+def test_several_runs_go_on_from_the_newest_step_of_which_all_have_a_good_one(two_saved, tmp_path):
+    def runs():
+        shutil.rmtree(tmp_path / "runs", ignore_errors=True)
+        names = ("a", "b")
+        return [Checkpoints(shutil.copytree(two_saved.directory, tmp_path / "runs" / n), 5)
+                for n in names]  # fmt: skip
+
+    def common(found):
+        restored = restore_common(found, like(make_state()))
+        return restored and [int(state.step) for state, _ in restored]
+
+    assert common(runs()) == [10, 10]
+    killed = runs()
+    shutil.rmtree(killed[0].directory / "00000010")
+    assert common(killed) == [5, 5]
+    shutil.rmtree(killed[1].directory / "00000005")
+    assert common(killed) is None
+    damaged = runs()
+    truncate(damaged[1], "params/**/*")
+    with pytest.warns(UserWarning, match="passing over a damaged checkpoint: .*b/00000010"):
+        assert common(damaged) == [5, 5]
+    damaged[0].thin()
+    assert damaged[0].steps() == [5, 10]
+    Checkpoints(damaged[0].directory, keep=1).thin()
+    assert damaged[0].steps() == [10]
 
 
 def newest_file(checkpoints, pattern):

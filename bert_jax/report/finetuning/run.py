@@ -120,15 +120,10 @@ def read_finetuning_run(folder: Path) -> FinetuningRun:
 
 def read_score(values: dict[str, Any]) -> Score:
     """Read a score.json; what is no number is left out."""
-    intervals = {}
-    for name, ends in as_dict(values.get("intervals_95")).items():
-        numbers = [number for end in as_list(ends) if (number := as_number(end)) is not None]
-        if len(numbers) == 2:
-            intervals[name] = (numbers[0], numbers[1])
     counts = {name: as_count(count) for name, count in as_dict(values.get("examples")).items()}
     return Score(
         metrics=read_numbers(values.get("metrics")),
-        intervals=intervals,
+        intervals=read_intervals(values.get("intervals_95")),
         examples={name: count for name, count in counts.items() if count is not None},
     )
 
@@ -137,6 +132,16 @@ def read_numbers(values: Any) -> dict[str, float]:
     """Read the finite numbers of a JSON object."""
     found = {name: as_number(value) for name, value in as_dict(values).items()}
     return {name: number for name, number in found.items() if number is not None}
+
+
+def read_intervals(values: Any) -> dict[str, tuple[float, float]]:
+    """Read the pairs of finite numbers of a JSON object."""
+    found = {}
+    for name, ends in as_dict(values).items():
+        numbers = [number for end in as_list(ends) if (number := as_number(end)) is not None]
+        if len(numbers) == 2:
+            found[name] = (numbers[0], numbers[1])
+    return found
 
 
 def predictions_of(folder: Path) -> dict[str, Path]:
