@@ -226,6 +226,11 @@ def _notes(
             "Products are in float32, as the config says: is its accelerator the target's? "
             f"(--config=configs/pretrain.py:base,{target.platform})"
         )
+    if target.platform == "cpu":
+        notes.append(
+            "A process on a CPU takes more than its step: 50 to 100 MB beyond this peak, where it "
+            "was measured, and what Python and its libraries take."
+        )
     for phase in phases:
         sent = sum(transfer.sent for transfer in phase.transfers or ())
         expected = sum(transfer.sent for transfer in phase.theory)

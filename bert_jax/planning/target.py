@@ -96,6 +96,7 @@ def settle(topology: Topology) -> None:
             )
     os.environ.update(
         TPU_SKIP_MDS_QUERY="1",  # there is no TPU to ask
+        ALLOW_MULTIPLE_LIBTPU_LOAD="1",  # nor one to hold, so several plans may be made at once
         TPU_ACCELERATOR_TYPE=os.environ.get("TPU_ACCELERATOR_TYPE", "none"),
         TPU_WORKER_HOSTNAMES=os.environ.get("TPU_WORKER_HOSTNAMES", "localhost"),
         JAX_SKIP_CUDA_CONSTRAINTS_CHECK="1",
@@ -135,7 +136,7 @@ def absent(topology: Topology) -> Target:
     except Exception as error:  # whatever a plugin of another make raises
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"--topology={name}: the compiler refuses it ({reason}); try another shape"
+            f"--topology={name}: the compiler refuses it: {reason}"
         ) from error
     return Target(name, list(devices), chip, topology.platform, options, notes)
 

@@ -30,4 +30,4 @@ def test_figures_are_in_units_of_one():
     for chip in CHIPS:
         assert 1e14 < chip.flops < 1e15 and chip.flops >= chip.flops_float32
         assert 15 * GIB < chip.memory < 150 * GIB and 5e11 < chip.bandwidth < 5e12
-        assert chip.network < chip.link < chip.bandwidth
+        assert 1e9 < chip.network < chip.link / 4 and chip.link < chip.bandwidth
