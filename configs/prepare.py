@@ -13,8 +13,8 @@ from ml_collections.config_dict import placeholder
 def get_config() -> ConfigDict:
     """Return every field with its default."""
     config = ConfigDict()
-    config.input = ""  # files, folders, globs, 'tfds:NAME[/CONFIG][:SPLIT]', 'builtin'; by commas
-    config.output = ""  # folder to make
+    config.input = ""  # files, folders, globs, URLs, 'tfds:NAME[/CONFIG][:SPLIT]', 'builtin'
+    config.output = ""  # folder to make, or the URL to store it at
     config.format = "auto"  # 'auto', 'text', 'sentences', 'jsonl', 'tfds' or 'builtin'
     config.text_field = "text"  # where the text is in an object of JSON or TFDS
     config.document_separator = "auto"  # of format 'text': 'auto', 'file' or 'blank_line'

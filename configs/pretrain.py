@@ -39,7 +39,7 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again
 
     config.data = ConfigDict()
-    config.data.path = "builtin"  # prepared folder, or text to prepare: pattern, tfds:NAME, builtin
+    config.data.path = "builtin"  # prepared folder or URL, or text: pattern, tfds:NAME, builtin
 
     config.prepare = prepare.get_config()  # how text is prepared when data.path is text
     del config.prepare.input, config.prepare.output

@@ -104,3 +104,11 @@ def test_an_error_is_one_line_of_text_whatever_is_in_it(capsys):
         cli._leave("column 'a\nb\x1b[2Jé中'", 3)
     assert left.value.code == 3
     assert capsys.readouterr().err == "error: column 'a\\nb\\x1b[2Jé中'\n"
+
+
+def test_what_stands_behind_two_dashes_is_passed_on():
+    assert cli._cut(["prepare", "--a=1", "--", "--b", "--", "c"]) == (
+        ["prepare", "--a=1"],
+        ("--b", "--", "c"),
+    )
+    assert cli._cut(["prepare", "--a=1"]) == (["prepare", "--a=1"], ())

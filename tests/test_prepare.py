@@ -63,6 +63,20 @@ def test_errors_are_one_line_and_a_code(tmp_path, text, overrides, code, message
     assert sorted(tmp_path.iterdir()) == [text]
 
 
+@pytest.mark.parametrize(
+    ("output", "words", "message"),
+    [
+        ("out", ["--", "--runner=DirectRunner"], "want --runner=beam"),
+        ("gs://b/out", ["--runner=beam"], "gs://b/out with --runner=beam; name a folder"),
+    ],
+)
+def test_who_does_the_work_and_where_it_goes_have_to_fit(tmp_path, text, output, words, message):
+    overrides = [f"input={text}", f"output={output if '://' in output else tmp_path / output}"]
+    done = subprocess.run([*command(*overrides), *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert sorted(tmp_path.iterdir()) == [text]
+
+
 def write_much(path):
     """Write a text that takes seconds to encode."""
     line = "Some words are written on this line of the file. And a few more of them.\n"
