@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ml_collections import ConfigDict
+from absl import flags
+from ml_collections import ConfigDict, config_flags
 
-from bert_jax import cli
+from bert_jax import cli, pretrain
 from bert_jax.errors import ConfigError
 
 
@@ -112,3 +113,21 @@ def test_what_stands_behind_two_dashes_is_passed_on():
         ("--b", "--", "c"),
     )
     assert cli._cut(["prepare", "--a=1"]) == (["prepare", "--a=1"], ())
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+def test_how_long_to_train_is_said_once(monkeypatch, tmp_path):
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values)
+    given = ["--config.budget_minutes=60", "--config.train.steps=500"]
+    argv = ["command", "--config=configs/quickstart.py", *given]
+    monkeypatch.setattr("sys.argv", argv)  # where the library looks for fields
+    values(argv)
+    monkeypatch.setattr(flags, "FLAGS", values)
+    overridden = cli._overridden(True)
+    assert overridden == ("budget_minutes", "train.steps") and cli._overridden(False) == ()
+    arguments = cli.Arguments(values.config, tmp_path / "run", "the command", overridden)
+    message = "--config.budget_minutes=60 and --config.train.steps=500: both say how long to train"
+    with pytest.raises(ConfigError, match=message):
+        pretrain.main(arguments)
+    assert not (tmp_path / "run").exists()

@@ -1,8 +1,9 @@
-"""What a process settles before it works: here, where compiled programs are kept."""
+"""What a process settles before it works, such as where programs are kept, and how old it is."""
 
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -71,3 +72,11 @@ def test_the_oldest_programs_go_when_there_are_too_many(unsettled, tmp_path):
     process.keep_compiled_programs()
     assert {path.name for path in folder.iterdir()} == {"new", "middle"}
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
+
+
+def test_it_is_known_how_long_a_process_has_run():
+    before, began = process.seconds_since_start(), time.monotonic()
+    time.sleep(0.05)
+    passed = time.monotonic() - began
+    assert before > 0.2  # pytest alone took longer
+    assert process.seconds_since_start() - before == pytest.approx(passed, abs=0.1)

@@ -110,7 +110,6 @@ class Pretraining(PretrainingStep):
 
     def stage(self, phase: Phase, rows: PretrainingRows) -> Stage:
         """Compile-ready training of one phase over its rows."""
-
         batch, rows_of = self._batches(phase, rows)
         statistics = rows.statistics()
         tokens = phase.batch_size * phase.row_length
@@ -127,14 +126,6 @@ class Pretraining(PretrainingStep):
             flops=self.flops(phase),
             evaluation=self._evaluation(phase),
         )
-
-    def flops(self, phase: Phase) -> float:
-        """Count the model FLOPs of a step of a phase."""
-        slots = phase.max_predictions
-        if phase.packed_length:
-            masking = self._masking(phase, evaluation=False)
-            slots = packed_slots(phase.packed_length, phase.packed_sequences, masking)
-        return flops_per_step(self.model, phase, slots)
 
     def moved(self, stage: Stage, phase: Phase, rows: PretrainingRows) -> Stage:
         """Let a phase that may not have begun yet begin and end elsewhere, compiled as it is."""

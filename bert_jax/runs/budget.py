@@ -125,11 +125,13 @@ class Budget:
 
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """Take the time of an evaluation or of saving, before which the account is kept."""
+        """Take the time of an evaluation or of saving; the account is kept along with a state."""
         if what == "saving":
             self._keep()
         began = self._clock()
         yield
+        if what == "saving":
+            self._keep()
         now = self._clock()
         setattr(self._account.costs, what, now - began)
         self._elsewhere += now - began

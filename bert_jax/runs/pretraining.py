@@ -91,6 +91,10 @@ def _run(
         pacing = None
         if account:
             intervals = intervals_of(config.train)
+            print(
+                f"a budget of {config.budget_minutes:g} minutes: the recipe of "
+                f"{config.train.steps:,} steps becomes as many as there is time for"
+            )
             pacing = budget_of_run.budget_of(
                 config, folder, account, pretraining, stages, rows, since, intervals
             )
