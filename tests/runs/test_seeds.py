@@ -142,6 +142,7 @@ def test_vectorized_they_have_the_same_scores_and_nearly_the_same_numbers(in_seq
         found, expected = (x / f"seed_{seed}" for x in (vectorized, in_sequence))
         assert outcome(found)[:2] == outcome(expected)[:2]
         for a, b in zip(metrics(found), metrics(expected), strict=True):
+            assert a.pop("split") == b.pop("split")
             assert a == pytest.approx(b, rel=1e-3)
         arrays = load_arrays(expected / "training")
         for path, array in load_arrays(found / "training").items():

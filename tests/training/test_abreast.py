@@ -48,7 +48,8 @@ def case(request):
     The middle run's batch of the second step is not finite. The last has ended before it.
     """
     head, kind, what, dtype, tolerance = CASES[request.param]
-    module = make_model(kind, CONFIG, Execution(compute_dtype=dtype), 2)
+    labels = 1 if head == "regression" else 2
+    module = make_model(kind, CONFIG, Execution(compute_dtype=dtype), labels)
     moves = Moving(what, 1.0, CONFIG.num_hidden_layers).moves
     optimizer = make_optimizer(OPTIMIZER)
     step = make_train_step(

@@ -82,7 +82,7 @@ def loop(folder, run, step, stop, progress, checkpoints, **shared):
     return Loop(
         [stage(run)],
         rates=np.ones(STEPS, np.float32),
-        intervals=Intervals(log=2, evaluate=3, checkpoint=4, skipped_limit=3),
+        intervals=Intervals(log=2, evaluate=3, checkpoint=4, skipped_limit=2),
         guard=SpikeGuard(0.0, window=8),
         checkpoints=checkpoints,
         records=Records(folder / str(run), step),
@@ -121,8 +121,7 @@ def together(folder, runs, stop_at=None):
 
     def ended(places):
         # All others have done by then what there was to do at the step.
-        written = [json.loads(open(folder / str(run) / "metrics.jsonl").readlines()[-1])["step"]
-                   for run in runs]  # fmt: skip
+        written = [metrics(folder / str(run))[-1]["step"] for run in runs]
         over.append(({runs[place]: error for place, error in places.items()}, written))
 
     convoy = Convoy(loops, Signalled(STEP, jax.device_put), batches, ended, agreed, progress)
@@ -134,12 +133,15 @@ def together(folder, runs, stop_at=None):
     return over
 
 
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
 def outcome(folder):
-    lines = [json.loads(line) for line in open(folder / "metrics.jsonl")]
     timed = ("sequences_per_second", "tokens_per_second", "model_flops_per_second")
     arrays = {path: x.tobytes() for path, x in load_arrays(folder / "training").items()}
     newest = Checkpoints(folder / "training", keep=1).steps()[-1]
-    return newest, arrays, [{k: v for k, v in x.items() if k not in timed} for x in lines]
+    return newest, arrays, [{k: v for k, v in x.items() if k not in timed} for x in metrics(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,7 @@ def test_each_run_ends_as_it_does_alone_and_when(tmp_path, alone):
     assert [outcome(tmp_path / str(run)) for run in range(RUNS)] == alone
     ended = [list(places) for places, _ in over]
     assert ended == [[ENOUGH], [WRONG], [0]]
-    assert over[0][0][ENOUGH] is None and "3 steps in a row" in str(over[1][0][WRONG])
+    assert over[0][0][ENOUGH] is None and "2 steps in a row" in str(over[1][0][WRONG])
     assert over[0][1] == [6, 6, 6]
     assert [alone[run][0] for run in range(RUNS)] == [12, 6, 8]
 
