@@ -55,9 +55,8 @@ class StopRequest:
     def _receive(self, number: int, frame: object) -> None:
         del frame
         if number == signal.SIGINT:
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # a person's second one ends it even where it hangs
+            # A person's second one ends the process even where Python hangs.
+            signal.signal(number, signal.SIG_DFL)
         elif self._terminated is None:
             self._terminated = time.monotonic()
         elif time.monotonic() - self._terminated < SAME_SECONDS:

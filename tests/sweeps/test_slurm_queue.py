@@ -53,9 +53,8 @@ def test_how_a_job_ended_is_slurm_s_word(answers):
 
 
 def test_a_login_node_without_a_cluster_is_refused_with_what_slurm_says(answers):
-    answers.fail(
-        "squeue", "squeue: error: resolve_ctls: no SRV records\nsqueue: fatal: no config\n"
-    )
+    said = "squeue: trying\nsqueue: error: resolve_ctls: no SRV records\nsqueue: fatal: no config\n"
+    answers.fail("squeue", said)
     with pytest.raises(
         ConfigError, match="Slurm does not answer here .squeue: error: resolve_ctls"
     ):

@@ -41,7 +41,7 @@ def test_a_second_sigterm_is_the_same_request_at_first_and_then_for_the_system(m
     raised = []
     monkeypatch.setattr(signal, "raise_signal", raised.append)
     with stop_requests() as stop:
-        for _ in range(3):  # as Slurm sends it when a machine is taken away
+        for _ in range(2):  # as Slurm sends it when a machine is taken away
             os.kill(os.getpid(), signal.SIGTERM)
         assert stop.number == signal.SIGTERM and raised == []
         monkeypatch.setattr(signals, "SAME_SECONDS", 0.0)
