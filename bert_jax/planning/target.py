@@ -135,9 +135,7 @@ def absent(topology: Topology) -> Target:
             devices = topologies.get_topology_desc(**words).devices  # type: ignore[arg-type]
     except Exception as error:  # whatever a plugin of another make raises
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(
-            f"--topology={name}: the compiler refuses it: {reason}"
-        ) from error
+        raise ConfigError(f"--topology={name}: the compiler refuses it: {reason}") from error
     return Target(name, list(devices), chip, topology.platform, options, notes)
 
 
