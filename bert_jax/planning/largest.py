@@ -49,7 +49,7 @@ def search(
         failing = [n for n, needed in tried.items() if needed > limit]
         return max(fitting, default=0), min(failing, default=None)
 
-    while len(tried) < most:
+    for _ in range(most - 1):
         low, high = bounds()
         if high is not None and high - low <= max(1, int(tolerance * low)):
             break

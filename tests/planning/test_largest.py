@@ -45,6 +45,7 @@ def test_it_ends_when_it_is_near_enough():
     need = Counted(NEEDS["convex"])
     found = search(need, 1e6, start=10, tolerance=0.1)
     assert 1 < found.next - found.fits <= 0.1 * found.fits
+    assert len(found.tried) < 12  # of its own accord
     assert NEEDS["convex"](found.fits) <= 1e6 < NEEDS["convex"](found.next)
 
 

@@ -53,7 +53,7 @@ def test_the_count_of_xla_is_near_the_formula_where_products_outweigh_the_rest(s
     step = small_step(
         {
             "model.hidden_size": 512,
-            "model.num_hidden_layers": 1,
+            "model.num_hidden_layers": 2,
             "model.intermediate_size": 1024,
             "model.hidden_dropout_prob": 0.0,
             "model.attention_probs_dropout_prob": 0.0,
