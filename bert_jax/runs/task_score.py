@@ -80,5 +80,5 @@ def in_words(score: Mapping[str, Any]) -> str:
         if name in intervals:
             spread = " (95% interval {:.4g} to {:.4g})".format(*intervals[name])
         words.append(f"{name} {value:.4g}{spread}")
-    seeds = len(score["seeds"])
+    seeds = len(score.get("by_seed", score["seeds"]))  # one that failed may have no score
     return ", ".join(words) + (f"; means of {seeds} seeds" if seeds > 1 else "")

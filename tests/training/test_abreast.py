@@ -109,6 +109,9 @@ def test_each_run_has_the_numbers_that_it_has_alone(case, way):
         found, expected = numbers(one), numbers(alone[run])
         assert found.keys() == expected.keys()
         for path, value in expected.items():
+            # The gradient of a key's bias is rounding alone, which Adam scales up.
+            if way == "vectorized" and "key/bias" in path:
+                continue
             np.testing.assert_allclose(found[path], value, **exactly, err_msg=f"{run} {path}")
         for n in range(2):
             if n == 1 and run == 2 and way == "in turn":

@@ -104,15 +104,19 @@ def together(folder, runs, stop_at=None):
     def batches(step):
         return [batch(run, step) for run in runs]
 
-    class Signalled(InTurn):
-        def step(self, states, *given):
-            if stop_at == int(states[0].step):
+    class Signalled(OneOfSeveral):
+        """A signal comes when the runs before this one have done what they had to at the step."""
+
+        step = start
+
+        def advance(self):
+            self.step += 1
+            if self.step == stop_at and self._name == f"run {runs[-1]}":
                 stop.number = signal.SIGTERM
-            return super().step(states, *given)
 
     loops = [
         loop(
-            *(folder, run, start, agreed, OneOfSeveral(progress, f"run {run}", leads=run == 0)),
+            *(folder, run, start, agreed, Signalled(progress, f"run {run}", leads=run == 0)),
             saved,
             stopwatch=Stopwatch(),
         )
@@ -124,7 +128,7 @@ def together(folder, runs, stop_at=None):
         written = [metrics(folder / str(run))[-1]["step"] for run in runs]
         over.append(({runs[place]: error for place, error in places.items()}, written))
 
-    convoy = Convoy(loops, Signalled(STEP, jax.device_put), batches, ended, agreed, progress)
+    convoy = Convoy(loops, InTurn(STEP, jax.device_put), batches, ended, agreed, progress)
     try:
         convoy.run(start, [s for s, _ in found], [Window(**w) for _, w in found])
     finally:
