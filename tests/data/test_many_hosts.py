@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 
 from bert_jax.data.beam import beam_run
+from bert_jax.data.corpus_statistics import Statistics
 from bert_jax.data.preparation import PrepareConfig, TokenizerConfig, prepare
 from bert_jax.data.sampling import choose_pieces, cut_pieces, sample_text
-from bert_jax.data.workspace import carry_out
+from bert_jax.data.shard_plan import ShardPlanner
+from bert_jax.data.shard_writer import ShardWriter
+from bert_jax.data.splitting import Extents
+from bert_jax.data.workspace import Workspace, carry_out
 from bert_jax.errors import ConfigError, DataError, DiskError
 
 CONFIG = PrepareConfig(
@@ -161,9 +165,15 @@ def test_a_full_disk_on_a_worker_is_named(texts, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "x")
 
+    def run(kind, works):
+        try:
+            in_disorder(kind, works)
+        except OSError:
+            pytest.fail("a runner would wrap it in an error of its own")
+
     monkeypatch.setattr("bert_jax.data.lots.encode_group", full)
     with pytest.raises(DiskError, match="x: No space left on device; nothing was kept"):
-        prepare(config_of(texts), tmp_path / "out", progress=False, run=in_disorder)
+        prepare(config_of(texts), tmp_path / "out", progress=False, run=run)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -198,3 +208,44 @@ def test_the_sample_is_that_of_a_stream(most):
     chosen = choose_pieces(lambda: iter(sizes), most)
     picked = [part[i] for part, numbers in zip(pieces, chosen, strict=True) for i in numbers]
     assert picked == sample_text((text for lot in lots for text in lot), most)
+
+
+def test_of_two_tries_at_once_the_first_one_s_result_stays(tmp_path):
+    workspace = Workspace.create(tmp_path)
+    with workspace.new("lots/1") as slow:
+        (slow / "x").write_text("slow")
+        with workspace.new("lots/1") as fast:
+            (fast / "x").write_text("fast")
+    assert (workspace.find("lots/1") / "x").read_text() == "fast"
+    assert [path.name for path in workspace.find("lots").iterdir()] == ["1"]
+    workspace.root.joinpath("lots").rename(tmp_path / "gone")
+    workspace.root.rmdir()
+    with pytest.raises(FileNotFoundError), workspace.new("lots/2"):  # of a run that has ended
+        pass
+
+
+@pytest.mark.parametrize(("documents", "expected"), [(4, [2, 2]), (5, [2, 3]), (1, [1]), (0, [])])
+def test_shards_are_planned_as_they_are_written(tmp_path, documents, expected):
+    planner = ShardPlanner(Workspace.create(tmp_path), "train", 20, "uint16")
+    writer = ShardWriter(tmp_path, "train", shard_tokens=20, id_type=np.dtype("u2"))
+    starts = 10 * np.arange(documents + 1)
+    for i in range(documents):  # a sentence of ten tokens each
+        planner.add(i // 3, i % 3, Extents(np.array([i % 3, i % 3 + 1]), starts[i : i + 2]))
+        writer.add(np.zeros(10, np.uint16), np.array([10]), np.array([1]))
+    planned = []
+    for work in planner.finish():
+        (file,) = work.workspace.find(work.plan).iterdir()
+        pieces = np.load(file)
+        planned.append(int((pieces[:, 2] - pieces[:, 1]).sum()))
+        assert (np.diff(pieces[:, 5:7])[:, 0] == 10 * np.diff(pieces[:, 1:3])[:, 0]).all()
+    assert planned == [shard["documents"] for shard in writer.finish()["shards"]] == expected
+
+
+def test_the_order_in_which_reasons_are_met_changes_no_byte():
+    summaries = []
+    for reasons in (["no text", "no tokens"], ["no tokens", "no text"]):
+        statistics = Statistics()
+        for reason in reasons:
+            statistics.report.skip(reason, "a:1")
+        summaries.append(json.dumps(statistics.summary({}, 0)))
+    assert summaries[0] == summaries[1]

@@ -158,17 +158,25 @@ def prepared(texts, tmp_path_factory):
 
 
 @pytest.mark.parametrize("message", DAMAGES)
-def test_what_arrives_damaged_is_one_line_and_not_kept(prepared, bucket, cache, message):
+def test_what_arrives_damaged_is_one_line_and_not_kept(
+    prepared, bucket, cache, message, monkeypatch
+):
     for name, data in prepared.items():
         MEMORY.pipe_file(f"{bucket}/{name}", data)
     DAMAGES[message](bucket)
-    MEMORY.pipe_file("/x", b"x")
+    written = []
+    fetch = type(MEMORY).get_file
+    monkeypatch.setattr(
+        type(MEMORY), "get_file", lambda s, a, b, **k: (written.append(b), fetch(s, a, b, **k))
+    )
     with pytest.raises(DataError) as caught:
         fetch_corpus(bucket)
     said = str(caught.value)
     assert message in said and said.startswith(bucket) and "\n" not in said
     assert not cache.exists() or list(cache.iterdir()) == []
-    assert not (cache.parent / "x").exists()
+    assert not any(".." in name for name in written)
+    if "bytes" in message:  # seen before it is fetched
+        assert not any(name.endswith("train-00000.tokens.npy") for name in written)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
