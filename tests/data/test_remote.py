@@ -3,6 +3,7 @@
 import gzip
 import json
 import sys
+import uuid
 from types import SimpleNamespace
 
 import fsspec
@@ -50,11 +51,12 @@ def texts(tmp_path_factory):
 
 
 @pytest.fixture
-def bucket(request):
+def bucket():
     """A URL where nothing is."""
-    yield f"memory://{request.node.name}"
-    for name in MEMORY.find(f"/{request.node.name}"):
-        MEMORY.rm_file(name)
+    name = uuid.uuid4().hex
+    yield f"memory://{name}"
+    for path in MEMORY.find(f"/{name}"):
+        MEMORY.rm_file(path)
 
 
 @pytest.fixture(autouse=True)
