@@ -35,6 +35,7 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products
     config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # fast to compile
     config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again
+    config.attention = "plain"  # "fused": one kernel (GPU, TPU), without dropout of probabilities
 
     config.data = ConfigDict()
     config.data.path = "builtin"  # prepared folder, or text to prepare: pattern, tfds:NAME, builtin

@@ -2,11 +2,12 @@
 
 import dataclasses
 
-from bert_jax.model.placement import Constrain, anywhere
+from bert_jax.model.placement import Apart, Constrain, anywhere, whole
 
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
 INITIALIZERS = ("truncated_normal", "normal")
 NORMALIZATIONS = ("post", "pre")
+ATTENTIONS = ("plain", "cudnn", "splash")
 REMATERIALIZATIONS = ("none", "layer")
 COMPUTE_DTYPES = ("float32", "bfloat16")
 
@@ -75,7 +76,9 @@ class BertConfig:
 class Execution:
     """How the same numbers are computed: precision, memory against time, and on which devices.
 
-    `constrain` is called with the activations that decide what devices send each other.
+    `attention` that is not "plain" is a fused kernel, see `fused_attention`. `constrain` is called
+    with the activations that decide what devices send each other, `apart` with functions that XLA
+    cannot cut.
 
     Raises:
         ValueError: a value is not one of those known.
@@ -84,11 +87,14 @@ class Execution:
     compute_dtype: str = "float32"
     scan_layers: bool = False
     rematerialize: str = "none"
+    attention: str = "plain"
     constrain: Constrain = anywhere
+    apart: Apart = whole
 
     def __post_init__(self) -> None:
         _one_of("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
         _one_of("rematerialize", self.rematerialize, REMATERIALIZATIONS)
+        _one_of("attention", self.attention, ATTENTIONS)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

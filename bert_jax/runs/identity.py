@@ -26,6 +26,7 @@ MAY_CHANGE = (
     "rules.",
     "scan_layers",
     "rematerialize",
+    "attention",
 )
 
 

@@ -1,6 +1,5 @@
 """Fine-tuning put together: a task, a checkpoint and a mesh become what the loop runs."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,8 +132,7 @@ class Finetuning:
     def module(self) -> Module:
         """The Flax module."""
         labels = len(self.start.labels)
-        execution = dataclasses.replace(self.execution, constrain=self.sharding.constrain)
-        return make_model(self.kind, self.model, execution, labels)
+        return make_model(self.kind, self.model, self.sharding.place(self.execution), labels)
 
     @functools.cached_property
     def abstract_state(self) -> TrainState:

@@ -50,7 +50,12 @@ def flops_per_step(config: BertConfig, phase: Phase, predictions: int, sequences
 
 
 def recomputed_per_step(config: BertConfig, execution: Execution, phase: Phase) -> float:
-    """Count the operations of products that rematerialization computes a second time."""
-    if execution.rematerialize == "none":
-        return 0.0
-    return phase.batch_size * flops_per_row(config, phase.row_length, 0, 0)
+    """Count the operations of products that are computed a second time, so as not to be kept.
+
+    Rematerialization computes layers again, the backward pass of fused attention the scores.
+    """
+    row = products_of_row(config, phase.row_length, 0, 0)
+    again = 0.0 if execution.rematerialize == "none" else sum(row.values())
+    if execution.attention != "plain":
+        again += row["queries with keys"]
+    return phase.batch_size * again

@@ -6,8 +6,8 @@ between these the compiler finds.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from bert_jax.errors import ConfigError
-from bert_jax.model import ACTIVATION_DIMENSIONS
+from bert_jax.model import ACTIVATION_DIMENSIONS, Execution
 from bert_jax.training.state import path_of
 
 # The last ones are next to one another among the devices: what they send is sent most often.
@@ -116,6 +116,15 @@ class Sharding:
         """Number of parts that the tokens of a row are cut into."""
         return self._parts(self.rules["sequence"])
 
+    @property
+    def platform(self) -> str:
+        """What the devices are: "cpu", "gpu" or "tpu"."""
+        return self.mesh.devices.flat[0].platform
+
+    def place(self, execution: Execution) -> Execution:
+        """Have a model computed on these devices."""
+        return replace(execution, constrain=self.constrain, apart=self.apart)
+
     def constrain(self, x: Array, *dimensions: str | None) -> Array:
         """Cut an activation along the dimensions named, each over the axes of its rule.
 
@@ -167,6 +176,48 @@ class Sharding:
                 in_specs=rows,
                 out_specs=rows,
             )(x)
+
+        return call
+
+    def apart(
+        self,
+        function: Callable[..., Array],
+        arguments: Sequence[Sequence[str | None]],
+        result: Sequence[str | None],
+    ) -> Callable[..., Array]:
+        """Have each device compute its part of a function, which XLA may not be able to cut.
+
+        Args:
+            function: whose part of the result depends on the same parts of its arguments.
+            arguments: the names of the dimensions of each; None: whole.
+            result: of its dimensions. One that does not come out even is whole everywhere, and of
+                two on the same axis the later one is.
+        """
+        if self.mesh.size == 1:
+            return function
+
+        def call(*arrays: Array) -> Array:
+            named = zip(arguments, arrays, strict=True)
+            sizes = {n: size for names, x in named for n, size in zip(names, x.shape, strict=True)}
+            cuts: dict[str, tuple[str, ...]] = {}
+            used: set[str] = set()
+            for name, size in sizes.items():
+                axes = self.rules[name] if name else ()
+                if used.isdisjoint(axes) and size % self._parts(axes) == 0:
+                    cuts[name] = axes
+                    used.update(axes)
+
+            def spec(names: Sequence[str | None]) -> PartitionSpec:
+                return PartitionSpec(*(cuts.get(name) or None for name in names))
+
+            # What varies over which axes is not checked: kernels do not tell it.
+            return jax.shard_map(
+                function,
+                mesh=self.mesh,
+                in_specs=tuple(map(spec, arguments)),
+                out_specs=spec(result),
+                check_vma=False,
+            )(*arrays)
 
         return call
 
