@@ -8,7 +8,7 @@ ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
 INITIALIZERS = ("truncated_normal", "normal")
 NORMALIZATIONS = ("post", "pre")
 ATTENTIONS = ("plain", "cudnn", "splash")
-REMATERIALIZATIONS = ("none", "layer")
+REMATERIALIZATIONS = ("none", "dots", "layer")
 COMPUTE_DTYPES = ("float32", "bfloat16")
 
 # Far above any model there is: what is more was never meant, and nobody should allocate it.
@@ -76,7 +76,8 @@ class BertConfig:
 class Execution:
     """How the same numbers are computed: precision, memory against time, and on which devices.
 
-    `attention` that is not "plain" is a fused kernel, see `fused_attention`. `constrain` is called
+    `rematerialize` says what of a layer is kept for the backward pass: all ("none"), what its dense
+    layers give ("dots"), or its input alone ("layer"); the rest is computed again. `attention` that is not "plain" is a fused kernel, see `fused_attention`. `constrain` is called
     with the activations that decide what devices send each other, `apart` with functions that XLA
     cannot cut.
 

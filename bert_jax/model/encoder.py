@@ -13,6 +13,7 @@ from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
 from bert_jax.model.fused_attention import Visible
 from bert_jax.model.layers import Dense, Embedding, LayerNorm, activation
+from bert_jax.model.rematerialization import rematerialized
 
 
 class Embeddings(nn.Module):
@@ -130,8 +131,7 @@ class Encoder(nn.Module):
         def apply(parameters: Any, hidden: Array, key: Array | None) -> Array:
             return layer.apply({"params": parameters}, hidden, visible, key)  # type: ignore[return-value]
 
-        if execution.rematerialize == "layer":
-            apply = jax.checkpoint(apply)
+        apply = rematerialized(apply, execution.rematerialize)
         subtrees = [self.param(name, lambda key: layer.init(key, hidden, visible, None)["params"])
                     for name in names]  # fmt: skip
         keys = None if dropout_key is None else jax.random.split(dropout_key, len(names))

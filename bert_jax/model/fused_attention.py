@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.rematerialization import DOTS
 
 KERNELS = {"gpu": "cudnn", "tpu": "splash"}
 LARGEST_BLOCK = 512  # tokens of a splash block: what of a row lies in a core's memory at a time
@@ -119,6 +120,7 @@ def _splash(
             block_kv_dkv=asked,
             use_fused_bwd_kernel=True,  # scores are computed once for all three gradients
         ),
+        residual_checkpoint_name=DOTS,  # small, and the kernel need not run again
         head_shards=1,
         q_seq_shards=1,
     )
