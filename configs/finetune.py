@@ -33,6 +33,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.compute_dtype = base.compute_dtype
     config.scan_layers = base.scan_layers
     config.rematerialize = base.rematerialize
+    config.attention = base.attention
 
     config.data = ConfigDict()
     config.data.path = ""  # folder of the benchmark's files, 'tfds'; of own: file or folder

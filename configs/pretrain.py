@@ -36,7 +36,8 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.output_bias = "zeros"  # where the MLM's begins; "frequencies": at the log of each share
     config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products
     config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # fast to compile
-    config.rematerialize = "none"  # "layer": keep a layer's input alone, compute the rest again
+    config.rematerialize = "none"  # keep all; "dots": what dense layers give; "layer": its input
+    config.attention = "plain"  # "fused": one kernel (GPU, TPU), without dropout of probabilities
 
     config.data = ConfigDict()
     config.data.path = "builtin"  # prepared folder or URL, or text: pattern, tfds:NAME, builtin
@@ -80,6 +81,7 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.optimizer.weight_decay = 0.01
     config.optimizer.no_decay = ("/bias$", "layer_norm/scale$")  # searched in parameter paths
     config.optimizer.clip_norm = 1.0  # global norm of gradients; 0: no clipping
+    config.optimizer.mu_dtype = "float32"  # of the first moment; "bfloat16": half of its memory
 
     config.train = ConfigDict()
     config.train.steps = 1_000_000

@@ -13,6 +13,7 @@ from ml_collections import config_flags
 
 from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
+from bert_jax.errors import ConfigError
 from bert_jax.model import SIZES, BertConfig
 from bert_jax.runs.finetuning_config import FinetuneConfig
 from bert_jax.runs.pretraining_config import PretrainConfig
@@ -52,7 +53,7 @@ def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
         size, accelerator = arguments.split(",")
         assert built.hidden_size == SIZES[size]["hidden_size"]
         assert config.compute_dtype == ("float32" if accelerator == "cpu" else "bfloat16")
-    config.execution()
+    assert config.execution(built, "cpu").attention == "plain"
     prepare = {k: v for k, v in config.prepare.items() if k != "workers"}
     cli.build(PrepareConfig, prepare | {"input": "builtin"}, "config.prepare")
     train = config.train
@@ -61,6 +62,30 @@ def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
     plan = plan_phases(train.steps, first, config.phases, config.optimizer)
     assert plan.phases[-1].end == train.steps
     assert all(p.max_seq_length <= built.max_position_embeddings for p in plan.phases)
+
+
+@pytest.mark.parametrize(
+    ("platform", "changes", "found"),
+    [
+        ("gpu", {"model.attention_probs_dropout_prob": 0.0}, "cudnn"),
+        ("tpu", {"model.attention_probs_dropout_prob": 0.0}, "splash"),
+        ("cpu", {"model.attention_probs_dropout_prob": 0.0}, "'fused': there is no fused kernel"),
+        ("gpu", {}, "'fused': no fused kernel drops attention probabilities"),
+        ("tpu", {"attention": "splash"}, "='splash' must be 'plain' or 'fused'"),
+    ],
+)
+def test_fused_attention_is_the_platform_s_kernel_or_an_error(platform, changes, found):
+    from configs.pretrain import get_config
+
+    config = get_config("tiny,gpu")
+    config.update_from_flattened_dict({"attention": "fused"} | changes)
+    built = cli.build(PretrainConfig, config.to_dict(), "config")
+    model = cli.build(BertConfig, built.model | {"vocab_size": 100}, "config.model")
+    if found in ("cudnn", "splash"):
+        assert built.execution(model, platform).attention == found
+        return
+    with pytest.raises(ConfigError, match=f"^config.attention=?.*{found}"):
+        built.execution(model, platform)
 
 
 def test_the_prepare_config_builds():

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
+from bert_jax.model.fused_attention import Visible, fused_attention
 from bert_jax.model.layers import Dense
 from bert_jax.model.precision import product
 
@@ -21,6 +22,7 @@ class SelfAttention(nn.Module):
     """Attend over the keys of one sequence (Vaswani et al. 2017), with an output projection.
 
     Who asks for the collection `intermediates` finds the probabilities in it, before dropout.
+    A fused kernel keeps none, and drops none.
     """
 
     config: BertConfig
@@ -30,10 +32,10 @@ class SelfAttention(nn.Module):
     def __call__(
         self,
         hidden: Float[Array, "B T D"],
-        bias: Float[Array, "B 1 #T S"],
+        visible: Float[Array, "B 1 #T S"] | Visible,
         dropout_key: Key[Array, ""] | None,
     ) -> Float[Array, "B T D"]:
-        config, dtype = self.config, self.execution.compute_dtype
+        config = self.config
         constrain = self.execution.constrain
 
         def heads(name: str, tokens: str | None) -> Float[Array, "B T N H"]:
@@ -44,15 +46,42 @@ class SelfAttention(nn.Module):
         # Where a sequence is cut, each part asks with its own tokens for what all tokens hold.
         query, key, value = heads("query", "sequence"), heads("key", None), heads("value", None)
         query = query / math.sqrt(config.head_size)
+        if isinstance(visible, Visible):
+            if dropout_key is not None and config.attention_probs_dropout_prob:
+                raise ValueError(
+                    f"attention={self.execution.attention!r} drops no probabilities, and "
+                    f"attention_probs_dropout_prob={config.attention_probs_dropout_prob}; "
+                    "set that to 0, or attention='plain'"
+                )
+            context = fused_attention(query, key, value, visible, self.execution)
+        else:
+            context = self._average(query, key, value, visible, dropout_key)
+        context = constrain(context, "batch", "sequence", "heads", None)
+        context = context.reshape(hidden.shape)
+        return Dense(config, self.execution, config.hidden_size, name="output")(context)
+
+    def _average(
+        self, query: Array, key: Array, value: Array, bias: Array, dropout_key: Array | None
+    ) -> Float[Array, "B T N H"]:
+        dtype = self.execution.compute_dtype
         scores = product("btnh,bsnh->bnts", query, key, dtype)
         probabilities = jax.nn.softmax(scores + bias, axis=-1)  # [B, N, T, S]
         # Adds nothing to a computation in which nobody asks for it.
         self.sow("intermediates", "probabilities", probabilities)
-        probabilities = dropout(probabilities, config.attention_probs_dropout_prob, dropout_key)
-        context = product("bnts,bsnh->btnh", probabilities, value, dtype)
-        context = constrain(context, "batch", "sequence", "heads", None)
-        context = context.reshape(hidden.shape)
-        return Dense(config, self.execution, config.hidden_size, name="output")(context)
+        rate = self.config.attention_probs_dropout_prob
+        probabilities = dropout(probabilities, rate, dropout_key)
+        return product("bnts,bsnh->btnh", probabilities, value, dtype)
+
+
+def what_is_visible(
+    attention_mask: Int[Array, "B S"], segments: Int[Array, "B S"] | None, execution: Execution
+) -> Float[Array, "B 1 #S S"] | Visible:
+    """Turn a mask over keys, or the segments of packed rows, into what the attention takes."""
+    if execution.attention != "plain":
+        return Visible(attention_mask if segments is None else segments, segments)
+    if segments is None:
+        return key_bias(attention_mask)
+    return execution.constrain(segment_bias(segments), "batch", None, "sequence", None)
 
 
 def key_bias(attention_mask: Array) -> Float[Array, "B 1 1 S"]:

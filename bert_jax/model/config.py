@@ -2,12 +2,13 @@
 
 import dataclasses
 
-from bert_jax.model.placement import Constrain, anywhere
+from bert_jax.model.placement import Apart, Constrain, anywhere, whole
 
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
 INITIALIZERS = ("truncated_normal", "normal")
 NORMALIZATIONS = ("post", "pre")
-REMATERIALIZATIONS = ("none", "layer")
+ATTENTIONS = ("plain", "cudnn", "splash")
+REMATERIALIZATIONS = ("none", "dots", "layer")
 COMPUTE_DTYPES = ("float32", "bfloat16")
 
 # Far above any model there is: what is more was never meant, and nobody should allocate it.
@@ -75,7 +76,10 @@ class BertConfig:
 class Execution:
     """How the same numbers are computed: precision, memory against time, and on which devices.
 
-    `constrain` is called with the activations that decide what devices send each other.
+    `rematerialize` says what of a layer is kept for the backward pass: all ("none"), what its dense
+    layers give ("dots"), or its input alone ("layer"); the rest is computed again. `attention` that is not "plain" is a fused kernel, see `fused_attention`. `constrain` is called
+    with the activations that decide what devices send each other, `apart` with functions that XLA
+    cannot cut.
 
     Raises:
         ValueError: a value is not one of those known.
@@ -84,11 +88,14 @@ class Execution:
     compute_dtype: str = "float32"
     scan_layers: bool = False
     rematerialize: str = "none"
+    attention: str = "plain"
     constrain: Constrain = anywhere
+    apart: Apart = whole
 
     def __post_init__(self) -> None:
         _one_of("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
         _one_of("rematerialize", self.rematerialize, REMATERIALIZATIONS)
+        _one_of("attention", self.attention, ATTENTIONS)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

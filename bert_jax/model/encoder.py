@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from bert_jax.model.attention import SelfAttention, key_bias, segment_bias
+from bert_jax.model.attention import SelfAttention, key_bias, what_is_visible
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
+from bert_jax.model.fused_attention import Visible
 from bert_jax.model.layers import Dense, Embedding, LayerNorm, activation
+from bert_jax.model.rematerialization import rematerialized
 
 
 class Embeddings(nn.Module):
@@ -82,7 +84,7 @@ class Layer(nn.Module):
     def __call__(
         self,
         hidden: Float[Array, "B T D"],
-        bias: Float[Array, "B 1 #T S"],
+        visible: Float[Array, "B 1 #T S"] | Visible,
         dropout_key: Key[Array, ""] | None,
     ) -> Float[Array, "B T D"]:
         config = self.config
@@ -97,9 +99,9 @@ class Layer(nn.Module):
             return hidden + dropout(update, config.hidden_dropout_prob, key)
 
         if config.normalization == "pre":
-            hidden = add(hidden, attention(attention_norm(hidden), bias, keys[0]), keys[1])
+            hidden = add(hidden, attention(attention_norm(hidden), visible, keys[0]), keys[1])
             return add(hidden, feed_forward(feed_forward_norm(hidden)), keys[2])
-        hidden = attention_norm(add(hidden, attention(hidden, bias, keys[0]), keys[1]))
+        hidden = attention_norm(add(hidden, attention(hidden, visible, keys[0]), keys[1]))
         return feed_forward_norm(add(hidden, feed_forward(hidden), keys[2]))
 
 
@@ -122,19 +124,15 @@ class Encoder(nn.Module):
         With `segments`, tokens see those of their own segment, and `attention_mask` is not used.
         """
         config, execution = self.config, self.execution
-        if segments is None:
-            bias = key_bias(attention_mask)
-        else:
-            bias = execution.constrain(segment_bias(segments), "batch", None, "sequence", None)
+        visible = what_is_visible(attention_mask, segments, execution)
         names = [f"layer_{i}" for i in range(config.num_hidden_layers)]
         layer = Layer(config, execution, parent=None)
 
         def apply(parameters: Any, hidden: Array, key: Array | None) -> Array:
-            return layer.apply({"params": parameters}, hidden, bias, key)  # type: ignore[return-value]
+            return layer.apply({"params": parameters}, hidden, visible, key)  # type: ignore[return-value]
 
-        if execution.rematerialize == "layer":
-            apply = jax.checkpoint(apply)
-        subtrees = [self.param(name, lambda key: layer.init(key, hidden, bias, None)["params"])
+        apply = rematerialized(apply, execution.rematerialize)
+        subtrees = [self.param(name, lambda key: layer.init(key, hidden, visible, None)["params"])
                     for name in names]  # fmt: skip
         keys = None if dropout_key is None else jax.random.split(dropout_key, len(names))
         each: list[Array] = []

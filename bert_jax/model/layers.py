@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.gradients import add_bias, gelu, layer_norm
 from bert_jax.model.precision import product
+from bert_jax.model.rematerialization import kept
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": gelu,
@@ -50,7 +51,7 @@ class Dense(nn.Module):
         # contracts the one leading dimension, a form that XLA's bf16 path on CPUs cannot run.
         if x.ndim == 2:
             return add_bias(product("bd,df->bf", x, kernel, "float32"), bias)
-        return add_bias(product("btd,df->btf", x, kernel, self.execution.compute_dtype), bias)
+        return add_bias(kept(product("btd,df->btf", x, kernel, self.execution.compute_dtype)), bias)
 
 
 class LayerNorm(nn.Module):

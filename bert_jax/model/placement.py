@@ -10,8 +10,16 @@ ACTIVATION_DIMENSIONS = ("batch", "sequence", "heads", "mlp", "vocab")
 
 # (activation, a name or None for each of its dimensions) -> the same, cut so; None: whole.
 Constrain = Callable[..., Array]
+# (function, dimensions of each of its arguments, those of its result) -> the same function, of
+# which each device computes its part from the parts of arguments that it holds; None: whole.
+Apart = Callable[..., Callable[..., Array]]
 
 
 def anywhere(x: Shaped[Array, "..."], *dimensions: str | None) -> Shaped[Array, "..."]:
     """Leave it to the compiler: on one device there is nothing to say."""
     return x
+
+
+def whole(function: Callable[..., Array], *dimensions: object) -> Callable[..., Array]:
+    """Leave a function as it is: there is one device."""
+    return function

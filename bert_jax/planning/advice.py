@@ -29,7 +29,7 @@ def advise(step: PretrainingStep, phase: Phase, memory: Memory) -> list[str]:
     if data > 1:
         change = f"--config.mesh.data=1 --config.mesh.fsdp={data * mesh['fsdp']}"
         suggest(held * (1 - 1 / data), f"{change} cuts parameters, moments and gradients")
-    if step.execution.rematerialize == "none":
+    if step.execution.rematerialize != "layer":
         saved = (rest - inputs) * (1 - 1 / layers)
         suggest(
             saved,

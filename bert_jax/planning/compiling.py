@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bert_jax.errors import ConfigError
 from bert_jax.planning.captured import captured
 from bert_jax.planning.target import Target
 from bert_jax.runs.pretraining_step import PretrainingStep
@@ -64,6 +65,7 @@ def compile_step(step: PretrainingStep, phase: Phase, target: Target) -> Compile
     """Compile the step of a phase.
 
     Raises:
+        ConfigError: the compiler lacks a library that the config asks for.
         TooLarge: the compiler says that it does not fit.
     """
     with captured() as said:
@@ -73,6 +75,13 @@ def compile_step(step: PretrainingStep, phase: Phase, target: Target) -> Compile
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             raise TooLarge(_used(str(error))) from error
+        except RuntimeError as error:
+            if "cuDNN not found" not in str(error):
+                raise
+            raise ConfigError(
+                "config.attention='fused': JAX asks cuDNN for its version, and there is none; "
+                "pip install nvidia-cudnn-cu12, or plan with config.attention=plain"
+            ) from error
     memory, text = compiled.memory_analysis(), compiled.as_text()
     assert memory is not None and text is not None  # every backend of a plan tells both
     sizes = {
@@ -100,13 +109,16 @@ def compile_step(step: PretrainingStep, phase: Phase, target: Target) -> Compile
 def counted_flops(step: PretrainingStep, phase: Phase) -> float:
     """Have XLA count the operations of a step, elementwise ones too.
 
-    It counts a loop once and what is computed again twice, so the step is lowered for one device
-    with its layers one after the other, in one part, and nothing computed again.
+    It counts a loop once, what is computed again twice and kernels not at all, so the step is
+    lowered for one device with its layers one after the other, in one part, nothing computed again
+    and no fused attention.
     """
     one = MeshConfig(**{field.name: 1 for field in dataclasses.fields(MeshConfig)})
     alone = dataclasses.replace(
         step,
-        execution=dataclasses.replace(step.execution, scan_layers=False, rematerialize="none"),
+        execution=dataclasses.replace(
+            step.execution, scan_layers=False, rematerialize="none", attention="plain"
+        ),
         sharding=Sharding(make_mesh(one, jax.devices("cpu")[:1]), step.sharding.rules),
     )
     whole = dataclasses.replace(phase, gradient_accumulation=1)

@@ -65,7 +65,7 @@ def plan(config: PretrainConfig, target: Target, options: Options) -> dict[str, 
         },
         "execution": {
             name: getattr(step.execution, name)
-            for name in ("compute_dtype", "scan_layers", "rematerialize")
+            for name in ("compute_dtype", "scan_layers", "rematerialize", "attention")
         },
         "mesh": dict(step.sharding.mesh.shape),
         "target": _describe_target(target, step),

@@ -145,6 +145,8 @@ def assemble(config: FinetuneConfig) -> Finetuning:
             )
     task = load_task(config.task, config.data, tokenizer, max_seq_length)
     model = cli.build(BertConfig, {**vars(start.config), **config.model}, "config.model")
+    sharding = config.sharding()
+    execution = config.execution(model, sharding.platform)
     start, notes = with_head(
         dataclasses.replace(start, config=model),
         task,
@@ -175,7 +177,7 @@ def assemble(config: FinetuneConfig) -> Finetuning:
     return Finetuning(
         task=task,
         start=start,
-        execution=config.execution(),
+        execution=execution,
         tokenizer=tokenizer,
         transformation=make_optimizer(optimizer, moving.rate),
         rate=rate,
@@ -186,7 +188,7 @@ def assemble(config: FinetuneConfig) -> Finetuning:
             settings.gradient_accumulation,
             settings.static_lengths,
         ),
-        sharding=config.sharding(),
+        sharding=sharding,
         steps=steps,
         intervals=intervals_of(settings, steps),
         guard=settings.guard,

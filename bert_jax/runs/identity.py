@@ -28,7 +28,10 @@ MAY_CHANGE = (
     "scan_layers",
     "seeds_at_once",
     "rematerialize",
+    "attention",
 )
+# What runs that were begun before there was such a field did.
+BEFORE = {"optimizer.mu_dtype": "float32"}
 
 
 def check_config(path: Path, config: Mapping[str, Any]) -> None:
@@ -44,6 +47,7 @@ def check_config(path: Path, config: Mapping[str, Any]) -> None:
     except (ValueError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path}: unreadable ({error})") from error
     now = dict(_flatten(json.loads(json.dumps(config))))
+    before = {name: value for name, value in BEFORE.items() if name in now} | before
     differences = [
         f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys())

@@ -164,6 +164,7 @@ def _parts_of_step(
 ) -> dict[str, Any]:
     model = dict(config.model)
     model["vocab_size"] = model.get("vocab_size") or vocabulary.size
+    bert = cli.build(BertConfig, model, "config.model")
     settings = config.train
     first = Phase(
         name="first",
@@ -178,8 +179,8 @@ def _parts_of_step(
         packed_sequences=settings.packed_sequences,
     )
     return {
-        "model": cli.build(BertConfig, model, "config.model"),
-        "execution": config.execution(),
+        "model": bert,
+        "execution": config.execution(bert, sharding.platform),
         "vocabulary": vocabulary,
         "pairs": config.pairs,
         "masking": config.masking,

@@ -102,8 +102,7 @@ class PretrainingStep:
     @functools.cached_property
     def module(self) -> BertForPretraining:
         """The Flax module."""
-        execution = dataclasses.replace(self.execution, constrain=self.activations.constrain)
-        return BertForPretraining(self.model, execution)
+        return BertForPretraining(self.model, self.activations.place(self.execution))
 
     @functools.cached_property
     def loss_terms(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bert_jax import cli
-from bert_jax.model import Execution
+from bert_jax.errors import ConfigError
+from bert_jax.model import BertConfig, Execution, kernel_of
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
 from bert_jax.training.skipping import SpikeGuard
 
@@ -61,17 +62,31 @@ class RunConfig:
     compute_dtype: str
     scan_layers: bool
     rematerialize: str
+    attention: str
     mesh: MeshConfig
     rules: dict[str, tuple[str, ...]]
 
-    def execution(self) -> Execution:
+    def execution(self, model: BertConfig, platform: str) -> Execution:
         """Gather how the model is computed.
 
+        Args:
+            model: what is trained.
+            platform: of the devices: "cpu", "gpu" or "tpu".
+
         Raises:
-            ConfigError: a value is not one of those known.
+            ConfigError: a value is not one of those known, or there is no such attention here.
         """
         names = ("compute_dtype", "scan_layers", "rematerialize")
-        return cli.build(Execution, {name: getattr(self, name) for name in names}, "config")
+        values = {name: getattr(self, name) for name in names}
+        if self.attention == "fused":
+            try:
+                kernel = kernel_of(platform, model, self.compute_dtype)
+            except ValueError as error:
+                raise ConfigError(f"config.attention='fused': {error}") from error
+            values["attention"] = kernel
+        elif self.attention != "plain":
+            raise ConfigError(f"config.attention={self.attention!r} must be 'plain' or 'fused'")
+        return cli.build(Execution, values, "config")
 
     def sharding(self, devices: list[Any] | None = None) -> Sharding:
         """Lay the mesh over devices; by default over those that are there.

@@ -1,6 +1,5 @@
 """Fine-tuning put together: a task, a checkpoint and a mesh become what the loop runs."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -135,8 +134,7 @@ class Finetuning:
     def module(self) -> Module:
         """The Flax module."""
         labels = len(self.start.labels)
-        constrain = Activations(self.sharding).constrain
-        execution = dataclasses.replace(self.execution, constrain=constrain)
+        execution = Activations(self.sharding).place(self.execution)
         return make_model(self.kind, self.model, execution, labels)
 
     @functools.cached_property

@@ -6,15 +6,15 @@ parameters are cut, and gather them whole a moment later.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
-from bert_jax.model import ACTIVATION_DIMENSIONS
+from bert_jax.model import ACTIVATION_DIMENSIONS, Execution
 from bert_jax.training.sharding import Sharding
 
 
@@ -23,6 +23,10 @@ class Activations:
     """The activations of a computation on a mesh; on one device nothing is asked of them."""
 
     sharding: Sharding
+
+    def place(self, execution: Execution) -> Execution:
+        """Have a model computed on these devices."""
+        return replace(execution, constrain=self.constrain, apart=self.apart)
 
     def constrain(self, x: Array, *dimensions: str | None) -> Array:
         """Cut an array along the dimensions named, each over the axes of its rule; None: whole.
@@ -46,7 +50,7 @@ class Activations:
         used: set[str] = set()
         for name, size in zip(dimensions, x.shape, strict=True):
             axes = tuple(axis for axis in rules[name] if axis not in used) if name else ()
-            if size < math.prod(mesh.shape[axis] for axis in axes):
+            if size < self._parts(axes):
                 cuts.append(PartitionSpec.UNCONSTRAINED)
             else:
                 cuts.append(axes or None)
@@ -77,3 +81,48 @@ class Activations:
             return of_part(x)
 
         return call
+
+    def apart(
+        self,
+        function: Callable[..., Array],
+        arguments: Sequence[Sequence[str | None]],
+        result: Sequence[str | None],
+    ) -> Callable[..., Array]:
+        """Have each device compute its part of a function, which XLA may not be able to cut.
+
+        Args:
+            function: whose part of the result depends on the same parts of its arguments.
+            arguments: the names of the dimensions of each; None: whole.
+            result: of its dimensions. One that does not come out even is whole everywhere, and of
+                two on the same axis the later one is.
+        """
+        if self.sharding.mesh.size == 1:
+            return function
+
+        def call(*arrays: Array) -> Array:
+            named = zip(arguments, arrays, strict=True)
+            sizes = {n: size for names, x in named for n, size in zip(names, x.shape, strict=True)}
+            cuts: dict[str, tuple[str, ...]] = {}
+            used: set[str] = set()
+            for name, size in sizes.items():
+                axes = self.sharding.rules[name] if name else ()
+                if used.isdisjoint(axes) and size % self._parts(axes) == 0:
+                    cuts[name] = axes
+                    used.update(axes)
+
+            def spec(names: Sequence[str | None]) -> PartitionSpec:
+                return PartitionSpec(*(cuts.get(name) or None for name in names))
+
+            # What varies over which axes is not checked: kernels do not tell it.
+            return jax.shard_map(
+                function,
+                mesh=self.sharding.mesh,
+                in_specs=tuple(map(spec, arguments)),
+                out_specs=spec(result),
+                check_vma=False,
+            )(*arrays)
+
+        return call
+
+    def _parts(self, axes: tuple[str, ...]) -> int:
+        return math.prod(self.sharding.mesh.shape[axis] for axis in axes)

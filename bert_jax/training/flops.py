@@ -50,7 +50,15 @@ def flops_per_step(config: BertConfig, phase: Phase, predictions: int, sequences
 
 
 def recomputed_per_step(config: BertConfig, execution: Execution, phase: Phase) -> float:
-    """Count the operations of products that rematerialization computes a second time."""
-    if execution.rematerialize == "none":
-        return 0.0
-    return phase.batch_size * flops_per_row(config, phase.row_length, 0, 0)
+    """Count the operations of products that are computed a second time, so as not to be kept.
+
+    Rematerialization computes layers again, or the attention between their dense ones, which splash
+    keeps; the backward pass of any fused attention the scores.
+    """
+    row = products_of_row(config, phase.row_length, 0, 0)
+    scores = row["queries with keys"]
+    of_dots = 0.0 if execution.attention == "splash" else scores + row["probabilities with values"]
+    again = {"none": 0.0, "dots": of_dots, "layer": sum(row.values())}[execution.rematerialize]
+    if execution.attention != "plain":
+        again += scores
+    return phase.batch_size * again

@@ -121,6 +121,11 @@ class Sharding:
         """Number of parts that the tokens of a row are cut into."""
         return self._parts(self.rules["sequence"])
 
+    @property
+    def platform(self) -> str:
+        """What the devices are: "cpu", "gpu" or "tpu"."""
+        return self.mesh.devices.flat[0].platform
+
     def batch_of(self, rows: int, make: Callable[[NDArray[np.int64]], Any]) -> Any:
         """Make a batch on the devices, each process only the rows that its own devices hold.
 

@@ -107,6 +107,17 @@ def test_what_does_not_make_it_another_run_may_change(run_values, tmp_path):
     assert json.loads(path.read_text())["train"]["steps"] == 99
 
 
+def test_a_run_from_before_there_was_a_field_continues_as_it_was(run_values, tmp_path):
+    values, path = run_values(), tmp_path / "config.json"
+    older = run_values()
+    del older["attention"], older["optimizer"]["mu_dtype"]
+    keep_config(path, older)
+    check_config(path, values)
+    half = run_values({"optimizer.mu_dtype": "bfloat16"})
+    with pytest.raises(ConfigError, match="mu_dtype: was 'float32', now 'bfloat16'"):
+        check_config(path, half)
+
+
 def test_a_config_that_cannot_be_read_is_refused(run_values, tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="unreadable"):

@@ -41,3 +41,13 @@ def test_layers_alone_are_computed_again():
     again = recomputed_per_step(BASE, Execution(rematerialize="layer"), PHASE)
     layers = list(products_of_row(BASE, 128, 20).values())[:4]
     assert again == pytest.approx(256 * sum(layers))
+    again = recomputed_per_step(BASE, Execution(rematerialize="dots"), PHASE)
+    assert again == pytest.approx(256 * sum(layers[1:3]))
+
+
+def test_fused_attention_computes_its_scores_twice():
+    fused = Execution(attention="splash", rematerialize="layer")
+    more = recomputed_per_step(BASE, fused, PHASE) - recomputed_per_step(
+        BASE, dataclasses.replace(fused, attention="plain"), PHASE
+    )
+    assert more == 256 * 12 * 2 * 128**2 * 768

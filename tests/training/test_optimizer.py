@@ -54,6 +54,36 @@ def test_lamb_takes_the_plain_step_where_a_parameter_is_all_zeros():
     np.testing.assert_allclose(scaled["embedding"], 2.0 * plain["embedding"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["bert_adamw", "lamb"])
+def test_a_first_moment_of_two_bytes_rounds_what_is_kept_and_nothing_else(name):
+    rng = np.random.default_rng(0)
+    params = {"kernel": jnp.asarray(rng.standard_normal((8, 8)), jnp.float32)}
+    gradients = [{"kernel": jnp.asarray(rng.standard_normal((8, 8)), jnp.float32)} for _ in "1234"]
+
+    def take(dtype):
+        optimizer = make_optimizer(config(name=name, mu_dtype=dtype, clip_norm=0.0))
+        state, found = optimizer.init(params), []
+        for gradient in gradients:
+            update, state = optimizer.update(gradient, state, params, rate=1.0)
+            found.append(np.asarray(update["kernel"]))
+        moments = [leaf.dtype for leaf in jax.tree.leaves(state) if leaf.shape == (8, 8)]
+        return found, moments
+
+    whole, of_whole = take("float32")
+    half, of_half = take("bfloat16")
+    assert of_whole == [jnp.float32, jnp.float32] and of_half == [jnp.bfloat16, jnp.float32]
+    np.testing.assert_array_equal(half[0], whole[0])  # what is kept is not yet used
+    scale = np.abs(whole[-1]).max()
+    assert 0 < np.abs(half[-1] - whole[-1]).max() < 0.01 * scale
+
+
+def test_a_second_moment_of_two_bytes_would_stand_still():
+    before = jnp.bfloat16(1.0)
+    assert jnp.bfloat16(0.999 * jnp.float32(before)) == before
+    with pytest.raises(ValueError, match="mu_dtype='float16' must be one of float32, bfloat16"):
+        config(mu_dtype="float16")
+
+
 def test_lamb_leaves_a_parameter_of_zeros_without_gradient_where_it_is():
     params = {"kernel": jnp.zeros(3)}
     update = first_update(config(name="lamb"), params, params)

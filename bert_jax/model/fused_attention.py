@@ -1,0 +1,140 @@
+"""Attention in one kernel that keeps no probabilities: cuDNN's on GPUs, splash on TPUs.
+
+Scores and probabilities, B x N x T x S numbers each, are computed block by block where they are
+needed, and once more in the backward pass (Dao et al. 2022, arXiv:2205.14135). No public kernel of
+this kind drops attention probabilities, so neither does anything here.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from bert_jax.model.config import BertConfig, Execution
+from bert_jax.model.rematerialization import DOTS
+
+KERNELS = {"gpu": "cudnn", "tpu": "splash"}
+LARGEST_BLOCK = 512  # tokens of a splash block: what of a row lies in a core's memory at a time
+LANES = 128  # of a TPU: splash takes rows in multiples of them
+LARGEST_HEAD = 128  # that cuDNN takes on every GPU
+
+
+class Visible(NamedTuple):
+    """Who sees whom, in numbers: a query sees the keys that have its own; a pytree."""
+
+    keys: Int[Array, "B S"]
+    queries: Int[Array, "B T"] | None  # None: all see what has a 1, and that comes first in a row
+
+
+def kernel_of(platform: str, config: BertConfig, compute_dtype: str) -> str:
+    """Name the kernel of a platform ("gpu", "tpu") that a model can be trained with.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if platform not in KERNELS:
+        raise ValueError(f"there is no fused kernel on {platform!r}; leave it at 'plain'")
+    kernel = KERNELS[platform]
+    if config.attention_probs_dropout_prob:
+        raise ValueError(
+            f"no fused kernel drops attention probabilities, and the model does "
+            f"(attention_probs_dropout_prob={config.attention_probs_dropout_prob}); "
+            "set config.model.attention_probs_dropout_prob=0.0, or leave it at 'plain'"
+        )
+    if kernel == "cudnn" and compute_dtype != "bfloat16":
+        raise ValueError(
+            f"cuDNN's kernel wants two bytes a number, and compute_dtype={compute_dtype!r}; "
+            "set config.compute_dtype=bfloat16, or leave it at 'plain'"
+        )
+    if kernel == "cudnn" and (config.head_size % 8 or config.head_size > LARGEST_HEAD):
+        raise ValueError(
+            f"cuDNN's kernel wants heads of a multiple of 8 up to {LARGEST_HEAD}, and those of "
+            f"the model are {config.head_size} wide; leave it at 'plain'"
+        )
+    return kernel
+
+
+def fused_attention(
+    query: Float[Array, "B T N H"],
+    key: Float[Array, "B S N H"],
+    value: Float[Array, "B S N H"],
+    visible: Visible,
+    execution: Execution,
+) -> Float[Array, "B T N H"]:
+    """Average the values of visible keys by the softmax of their products with each query.
+
+    Each device computes its own rows, heads and queries: XLA cannot cut a kernel. A query that sees
+    no key at all gets something finite.
+
+    Args:
+        query: scaled already.
+        key: of all tokens of a row, as values are.
+        value: what is averaged.
+        visible: which keys a query sees.
+        execution: names the kernel and the precision of the factors.
+    """
+    attend = {"cudnn": _cudnn, "splash": _splash}[execution.attention]
+    asking, asked = ("batch", "sequence", "heads", None), ("batch", None, "heads", None)
+    numbers = [number for number in visible if number is not None]
+    dimensions = [("batch", None), ("batch", "sequence")][: len(numbers)]
+    on_each = execution.apart(attend, (asking, asked, asked, *dimensions), asking)
+    factors = (x.astype(execution.compute_dtype) for x in (query, key, value))
+    return on_each(*factors, *numbers).astype(jnp.float32)
+
+
+def _cudnn(
+    query: Array, key: Array, value: Array, keys: Array, queries: Array | None = None
+) -> Array:
+    if queries is None:
+        # A mask takes T x S numbers a row, lengths next to nothing; of 0 the softmax is none.
+        lengths = jnp.maximum(jnp.sum(keys == 1, axis=1, dtype=jnp.int32), 1)
+        seen = {"key_value_seq_lengths": lengths}
+    else:
+        seen = {"mask": queries[:, None, :, None] == keys[:, None, None, :]}
+    return jax.nn.dot_product_attention(
+        query, key, value, scale=1.0, implementation="cudnn", **seen
+    )
+
+
+def _splash(
+    query: Array, key: Array, value: Array, keys: Array, queries: Array | None = None
+) -> Array:
+    # Takes its time to import, and nobody else needs it.
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
+
+    if queries is None:
+        queries = jnp.ones(query.shape[:2], keys.dtype)
+    length = query.shape[1]
+    query, key, value = (_filled(x, 0) for x in (query, key, value))
+    seen = splash.SegmentIds(_filled(queries, -1), _filled(keys, -1))
+    asking, asked = _block(query.shape[1]), _block(key.shape[1])
+    everything = masks.FullMask((query.shape[1], key.shape[1]))
+    attend = splash.make_splash_mha(
+        masks.MultiHeadMask([everything] * query.shape[2]),
+        block_sizes=splash.BlockSizes(
+            block_q=asking,
+            block_kv=asked,
+            block_q_dkv=asking,
+            block_kv_dkv=asked,
+            use_fused_bwd_kernel=True,  # scores are computed once for all three gradients
+        ),
+        residual_checkpoint_name=DOTS,  # small, and the kernel need not run again
+        head_shards=1,
+        q_seq_shards=1,
+    )
+    by_heads = (x.swapaxes(1, 2) for x in (query, key, value))  # [B, N, T, H]
+    return jax.vmap(attend)(*by_heads, seen).swapaxes(1, 2)[:, :length]
+
+
+def _filled(x: Array, value: int) -> Array:
+    """Lengthen rows to a multiple of what a TPU takes."""
+    missing = -x.shape[1] % LANES
+    widths = [(0, 0), (0, missing), *[(0, 0)] * (x.ndim - 2)]
+    return jnp.pad(x, widths, constant_values=value) if missing else x
+
+
+def _block(length: int) -> int:
+    """Give the largest block that divides rows so long."""
+    return max(b for b in range(LANES, LARGEST_BLOCK + 1, LANES) if length % b == 0)
