@@ -15,6 +15,7 @@ from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_ke
 from bert_jax.model import BertConfig, Execution, kernel_of
 from bert_jax.model.attention import SelfAttention, what_is_visible
 from bert_jax.model.fused_attention import Visible, fused_attention
+from bert_jax.training.activations import Activations
 from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
 
 CONFIG = BertConfig(8, 32, 1, 2, 8, attention_probs_dropout_prob=0.0)
@@ -119,7 +120,7 @@ def test_it_is_the_plain_attention_forward_and_backward(
 def test_each_device_computes_its_rows_heads_and_queries(hidden, params, masks, expected, kernel):
     """On one axis or another; queries are cut, what they see is not."""
     sharding = Sharding(make_mesh(MeshConfig(2, 1, 2, 2)), RULES)
-    execution = sharding.place(Execution(attention=kernel))
+    execution = Activations(sharding).place(Execution(attention=kernel))
     found = run(hidden, params, masks["packed"], True, execution)
     check_same(found, expected["packed"])
     parts = []
@@ -129,7 +130,7 @@ def test_each_device_computes_its_rows_heads_and_queries(hidden, params, masks, 
         return query
 
     asking, asked = ("batch", "sequence", "heads", None), ("batch", None, "heads", None)
-    on_each = sharding.apart(seen, (asking, asked, asked, ("batch", None)), asking)
+    on_each = Activations(sharding).apart(seen, (asking, asked, asked, ("batch", None)), asking)
     jax.eval_shape(on_each, *3 * [jnp.zeros((ROWS, LENGTH, 2, 16))], masks["packed"])
     half, whole = (2, LENGTH // 2, 1, 16), (2, LENGTH, 1, 16)
     assert parts.pop() == [half, whole, whole, (2, LENGTH)]
