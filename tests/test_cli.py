@@ -126,7 +126,7 @@ def test_how_long_to_train_is_said_once(monkeypatch, tmp_path):
     monkeypatch.setattr(flags, "FLAGS", values)
     overridden = cli._overridden(True)
     assert overridden == ("budget_minutes", "train.steps") and cli._overridden(False) == ()
-    arguments = cli.Arguments(values.config, tmp_path / "run", "the command", overridden)
+    arguments = cli.Arguments(values.config, tmp_path / "run", "the command", overridden=overridden)
     message = "--config.budget_minutes=60 and --config.train.steps=500: both say how long to train"
     with pytest.raises(ConfigError, match=message):
         pretrain.main(arguments)

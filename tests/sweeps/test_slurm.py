@@ -153,6 +153,8 @@ sys.exit(143 if first else 0)
 """
 
 
+# A job has no threads when it starts its run; a test's process may have imported JAX.
+@pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_run_that_makes_room_is_not_over_until_it_was_begun_again(tmp_path, submitted):
     queue = Told()
     process, _ = submitted(queue)

@@ -55,6 +55,7 @@ LIKE = jax.tree.map(
     ),
     initial_state(0),
 )
+LIES = jax.tree.map(lambda leaf: leaf.sharding, LIKE)
 
 
 def stage(run):
@@ -71,6 +72,7 @@ def stage(run):
         train_step=STEP,
         batch=lambda step: batch(run, step),
         rows=lambda step: np.array([step]),
+        shardings=LIES,
         sequences=1,
         tokens=1,
         flops=1.0,

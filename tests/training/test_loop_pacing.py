@@ -37,6 +37,15 @@ OPTIMIZER = optax.identity()
 STEP = jax.jit(make_train_step(OBJECTIVE, OPTIMIZER))
 
 
+def initial_state():
+    params = {"w": jnp.ones(3)}
+    moments = OPTIMIZER.init(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, moments, jax.random.key(0))
+
+
+LIES = jax.tree.map(lambda leaf: leaf.sharding, initial_state())
+
+
 class Decided:
     """Decides at steps, by a plan: where both stages end, and how often to log."""
 
@@ -75,6 +84,7 @@ class Decided:
             train_step=step,
             batch=lambda step: np.full(3, step - start, np.float32),
             rows=lambda step: np.arange(1),
+            shardings=LIES,
             sequences=1,
             tokens=1,
             flops=1.0,
@@ -97,8 +107,6 @@ class Decided:
 def test_the_loop_follows_what_is_decided(tmp_path, plan, ends, rates):
     taken, (first, last) = [], ends
     pacing = Decided(taken, plan)
-    params = {"w": jnp.ones(3)}
-    state = TrainState(jnp.zeros((), jnp.int32), params, OPTIMIZER.init(params), jax.random.key(0))
     records = Records(tmp_path, 0)
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
     course = pacing.begin(0)
@@ -116,7 +124,7 @@ def test_the_loop_follows_what_is_decided(tmp_path, plan, ends, rates):
         peak_flops=None,
         pacing=pacing,
     )
-    state = loop.run(state, Window())
+    state = loop.run(initial_state(), Window())
     records.close()
     assert int(state.step) == last and checkpoints.steps() == [last]
     starts = [0] * first + [first] * (last - first)
