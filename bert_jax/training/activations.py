@@ -102,7 +102,7 @@ class Activations:
         def call(*arrays: Array) -> Array:
             named = zip(arguments, arrays, strict=True)
             sizes = {n: size for names, x in named for n, size in zip(names, x.shape, strict=True)}
-            cuts: dict[str, tuple[str, ...]] = {}
+            cuts: dict[str | None, tuple[str, ...]] = {}
             used: set[str] = set()
             for name, size in sizes.items():
                 axes = self.sharding.rules[name] if name else ()
