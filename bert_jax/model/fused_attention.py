@@ -86,14 +86,20 @@ def fused_attention(
 def _cudnn(
     query: Array, key: Array, value: Array, keys: Array, queries: Array | None = None
 ) -> Array:
+    lengths, mask = None, None
     if queries is None:
         # A mask takes T x S numbers a row, lengths next to nothing; of 0 the softmax is none.
         lengths = jnp.maximum(jnp.sum(keys == 1, axis=1, dtype=jnp.int32), 1)
-        seen = {"key_value_seq_lengths": lengths}
     else:
-        seen = {"mask": queries[:, None, :, None] == keys[:, None, None, :]}
+        mask = queries[:, None, :, None] == keys[:, None, None, :]
     return jax.nn.dot_product_attention(
-        query, key, value, scale=1.0, implementation="cudnn", **seen
+        query,
+        key,
+        value,
+        mask=mask,
+        scale=1.0,
+        key_value_seq_lengths=lengths,
+        implementation="cudnn",
     )
 
 
@@ -125,7 +131,8 @@ def _splash(
         q_seq_shards=1,
     )
     by_heads = (x.swapaxes(1, 2) for x in (query, key, value))  # [B, N, T, H]
-    return jax.vmap(attend)(*by_heads, seen).swapaxes(1, 2)[:, :length]
+    attended: Array = jax.vmap(attend)(*by_heads, seen)  # type: ignore[assignment]
+    return attended.swapaxes(1, 2)[:, :length]
 
 
 def _filled(x: Array, value: int) -> Array:
