@@ -60,7 +60,9 @@ class OptimizerConfig:
         if self.schedule not in SHAPES:
             raise ValueError(f"schedule={self.schedule!r} must be one of {', '.join(SHAPES)}")
         if self.mu_dtype not in MOMENT_DTYPES:
-            raise ValueError(f"mu_dtype={self.mu_dtype!r} must be one of {', '.join(MOMENT_DTYPES)}")
+            raise ValueError(
+                f"mu_dtype={self.mu_dtype!r} must be one of {', '.join(MOMENT_DTYPES)}"
+            )
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate={self.learning_rate} must be positive")
         for name in ("warmup_steps", "end_learning_rate", "weight_decay", "clip_norm", "epsilon"):
