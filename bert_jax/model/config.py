@@ -79,8 +79,7 @@ class Execution:
     `rematerialize` says what of a layer is kept for the backward pass: all ("none"), what its dense
     layers give ("dots"), or its input alone ("layer"); the rest is computed again. `attention` that
     is not "plain" is a fused kernel, see `fused_attention`. `constrain` is called with the
-    activations that decide what devices send each other, `apart` with functions that XLA cannot
-    cut.
+    activations that decide what devices send each other, `apart` with what XLA cannot cut.
 
     Raises:
         ValueError: a value is not one of those known.
