@@ -103,7 +103,7 @@ def _run(
         folder,
         stages,
         state,
-        Window(**window),
+        Window.kept(window),
         rate=pretraining.plan.rate,
         intervals=intervals_of(config.train),
         guard=config.train.guard,

@@ -125,7 +125,7 @@ class SeedRun:
             patience=finetuning.patience,
             history=_history(folder.shared, metric),
         )
-        return Begun(finetuning.stage(seed, best), state, Window(**window), records, best)
+        return Begun(finetuning.stage(seed, best), state, Window.kept(window), records, best)
 
     def end(self, best: BestModel, stop: StopRequest) -> dict[str, Any]:
         """Score the best model; return the score.

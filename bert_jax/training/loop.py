@@ -6,14 +6,14 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from bert_jax.errors import NumericsError
+from bert_jax.errors import CheckpointError, NumericsError
 from bert_jax.objectives.objective import Metrics
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.pace import Course, Pacing
@@ -99,6 +99,21 @@ class Window:
     sums: dict[str, list[float]] = field(default_factory=dict)
     skipped_in_a_row: int = 0
     norms: list[tuple[int, float]] = field(default_factory=list)
+
+    @classmethod
+    def kept(cls, values: Mapping[str, Any]) -> "Window":
+        """Take up what a checkpoint kept; what a version before did not know is empty.
+
+        Raises:
+            CheckpointError: it holds what this version does not know.
+        """
+        unknown = sorted(set(values) - {known.name for known in fields(cls)})
+        if unknown:
+            raise CheckpointError(
+                f"the checkpoint keeps {', '.join(unknown)} of the steps before it, which this "
+                "version does not know; continue with the version that wrote it"
+            )
+        return cls(**values)
 
     def add(self, metrics: Metrics) -> None:
         """Add a step's metrics; of a step that was skipped, that it was."""

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from bert_jax.errors import ConfigError, NumericsError
+from bert_jax.errors import CheckpointError, ConfigError, NumericsError
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Intervals, Loop, Stage, Window
@@ -110,7 +110,7 @@ def run(
         peak_flops=None,
     )
     try:
-        loop.run(state, Window(**window))
+        loop.run(state, Window.kept(window))
     except Stopped:
         assert stop_at is not None
     finally:
@@ -221,3 +221,9 @@ def test_a_state_that_a_step_leaves_elsewhere_ends_the_run(tmp_path):
     with pytest.raises(ConfigError, match=r"^config\.rules: params/unused was to lie as"):
         run(tmp_path, lies=lies)
     assert Checkpoints(tmp_path / "checkpoints", keep=1).steps() == []
+
+
+def test_what_another_version_kept_of_its_steps_is_refused():
+    assert Window.kept({"skipped_in_a_row": 3}) == Window(skipped_in_a_row=3)
+    with pytest.raises(CheckpointError, match="keeps moods of the steps before it"):
+        Window.kept({"sums": {}, "moods": []})
