@@ -4,6 +4,7 @@ Each is a folder that `checkpoint_folder` writes and verifies; it takes its name
 """
 
 import shutil
+import time
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from bert_jax.training.checkpoint_folder import (
 )
 from bert_jax.training.processes import current
 from bert_jax.training.state import TrainState, flatten, nest
+
+_TRIES = 50  # to remove a folder, a tenth of a second apart
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Checkpoints:
                 sync(self.directory)
         except Exception as error:  # Orbax and TensorStore wrap what the system said
             if processes.first:
-                shutil.rmtree(partial, ignore_errors=True)
+                _remove(partial)
             reason = refusal(error)
             if reason is None:
                 raise
@@ -209,6 +212,15 @@ def load_arrays(folder: Path) -> dict[str, np.ndarray]:
     except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{newest / MANIFEST}: its arrays are no arrays ({error})") from error
     return flatten(jax.device_get(load_tree(newest / PARAMS, tree)))
+
+
+def _remove(folder: Path) -> None:
+    """Remove what was begun; other threads of Orbax's may be writing there for a moment more."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 def _not_finite(tree: Any) -> list[str]:

@@ -118,6 +118,8 @@ def scale_by_adam(
     """
 
     def kept(moment: Any) -> Any:
+        if mu_dtype == "float32":  # as it was computed
+            return moment
         return jax.tree.map(lambda leaf: leaf.astype(mu_dtype), moment)
 
     def init(params: optax.Params) -> optax.ScaleByAdamState:
