@@ -46,14 +46,21 @@ class Contestant:
         assert self._process.stdin is not None
         self._process.stdin.close()
         said = self._answer()
-        self._process.wait()
+        self._close()
         return said
+
+    def _close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        self._process.wait()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("{"):  # libraries print, too
                 return json.loads(line)
+        self._close()
         raise SystemExit(f"{self.name} ended before it answered; see {self._log}")
 
 
