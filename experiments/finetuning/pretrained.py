@@ -1,10 +1,11 @@
 """Fine-tune a pretraining run of ours, and beside it the same model with parameters drawn anew.
 
-    python -m experiments.finetuning.pretrained RUN --data=DIR --work=DIR \\
+    python -m experiments.finetuning.pretrained RUN [NAME ...] --data=DIR --work=DIR \\
         --results=experiments/finetuning/results
 
-RUN is the folder of a pretraining run, whose architecture and tokenizer both have. Every seed of
-the random model has parameters of its own. What is finished is not run again.
+NAMEs are tasks, by default all; the record keeps what it has of others. RUN is the folder of a
+pretraining run, whose architecture and tokenizer both have. Every seed of the random model has
+parameters of its own. What is finished is not run again.
 """
 
 import argparse
@@ -31,13 +32,15 @@ def main(arguments: argparse.Namespace) -> None:
     model = read_model(arguments.run)
     tokenizer = read_tokenizer(model)
     record: dict[str, Any] = {"model": dataclasses.asdict(model.config), "tasks": {}}
-    for name in NAMES:
+    path = arguments.results / "pretrained.json"
+    if path.exists():
+        record["tasks"] |= json.loads(path.read_text())["tasks"]
+    for name in arguments.names:
         comparison = changed(
             COMPARISONS[name], arguments, epochs=EPOCHS, learning_rate=LEARNING_RATE
         )
         record["tasks"][name] = compare(name, comparison, model, tokenizer, arguments)
     arguments.results.mkdir(parents=True, exist_ok=True)
-    path = arguments.results / "pretrained.json"
     path.write_text(json.dumps(record, indent=2) + "\n")
 
 
@@ -82,7 +85,11 @@ def parse() -> argparse.Namespace:
     """Read the flags."""
     parser = make_parser(__doc__, "data", "work", "results")
     parser.add_argument("run", type=Path)
-    return parser.parse_args()
+    parser.add_argument("names", nargs="*", default=NAMES, help=", ".join(NAMES))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(NAMES):
+        parser.error(f"no task here: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return arguments
 
 
 if __name__ == "__main__":
