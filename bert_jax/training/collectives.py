@@ -17,6 +17,44 @@ _OPERATION = re.compile(
 _ARRAY = re.compile(r"\b(pred|[a-z]+?\d+)\w*\[([\d,]*)\]")
 
 
+# Computations of HLO text begin at the margin; what belongs to them is indented.
+_COMPUTATION = re.compile(r"^(?P<entry>ENTRY )?%?(?P<name>[\w.-]+) \(.*?(?:-> (?P<result>.*) )?\{$")
+_CALLED = re.compile(
+    r"\b(?:body|condition|calls|to_apply|\w*computations?)=\{?(%[^,}\s]+(?:, %[^,}]+)*)"
+)
+_BODY = re.compile(r"\bbody=%?([\w.-]+)")
+_CONDITION = re.compile(r"\bcondition=%?([\w.-]+)")
+_CONSTANT = re.compile(r"^\s*%?([\w.-]+) = s32\[\]\S* constant\((\d+)\)")
+_LESS = re.compile(r"^\s*ROOT .* compare\(%?[\w.-]+, %?([\w.-]+)\), direction=LT")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}")
+_IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
+_MESH = re.compile(
+    r"replica_groups=mesh\[([^\]]*)\]"
+    r"(?:, device_ids=\(\[([\d,]+)\](?:T\(([\d,]+)\))?\))? \{([^}]*)\}"
+)
+_FUSED = re.compile(r" fusion\(.*\bcalls=%?([\w.-]+)")
+_CHANNEL = re.compile(r"\bchannel_id=(\d+)")
+_SCATTER = "all-reduce-scatter"  # how TPU programs name a reduction of which each keeps a part
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One collective of a compiled program.
+
+    Attributes:
+        kind: one of `KINDS`.
+        size: bytes of its results on one device.
+        group: the devices of the first of its groups, by their place in the mesh; () is all.
+        times: how often a step performs it, loops counted.
+    """
+
+    kind: str
+    size: int
+    group: tuple[int, ...]
+    times: int
+
+
 @dataclass(frozen=True)
 class Collectives:
     """Operations of one kind.
@@ -37,42 +75,10 @@ def collectives(text: str) -> dict[str, Collectives]:
         text: of `jax.stages.Compiled.as_text()`. What stands in a loop is counted once.
     """
     found: dict[str, Collectives] = {}
-    for match in _OPERATION.finditer(text):
-        before = found.get(match["kind"], Collectives(0, 0))
-        found[match["kind"]] = Collectives(before.count + 1, before.size + _result(match))
+    for operation in operations(text):
+        before = found.get(operation.kind, Collectives(0, 0))
+        found[operation.kind] = Collectives(before.count + 1, before.size + operation.size)
     return found
-
-
-# Computations of HLO text begin at the margin; what belongs to them is indented.
-_COMPUTATION = re.compile(r"^(?P<entry>ENTRY )?%?(?P<name>[\w.-]+) \(.*\{$")
-_CALLED = re.compile(
-    r"\b(?:body|condition|calls|to_apply|\w*computations?)=\{?(%[^,}\s]+(?:, %[^,}]+)*)"
-)
-_BODY = re.compile(r"\bbody=%?([\w.-]+)")
-_CONDITION = re.compile(r"\bcondition=%?([\w.-]+)")
-_CONSTANT = re.compile(r"^\s*%?([\w.-]+) = s32\[\]\S* constant\((\d+)\)")
-_LESS = re.compile(r"^\s*ROOT .* compare\(%?[\w.-]+, %?([\w.-]+)\), direction=LT")
-_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
-_LISTED = re.compile(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}")
-_IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
-_MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}")
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One collective of a compiled program.
-
-    Attributes:
-        kind: one of `KINDS`.
-        size: bytes of its results on one device.
-        group: the devices of the first of its groups, by their place in the mesh; () is all.
-        times: how often a step performs it, loops counted.
-    """
-
-    kind: str
-    size: int
-    group: tuple[int, ...]
-    times: int
 
 
 def operations(text: str) -> list[Operation]:
@@ -82,13 +88,21 @@ def operations(text: str) -> list[Operation]:
         text: of `jax.stages.Compiled.as_text()`. The turns of a loop are those that XLA notes, or
             else what its counter is compared with, since JAX counts from 0; if neither, one.
     """
-    times = _times(text)
-    found, name = [], ""
+    times, fused = _times(text), set(_FUSED.findall(text))
+    found, name, result, channels = [], "", "", set()
     for line in text.splitlines():
         if head := _COMPUTATION.match(line):
-            name = head["name"]
+            name, result = head["name"], head["result"]
         elif match := _OPERATION.match(line):
-            found.append(Operation(match["kind"], _result(match), _group(line), times.get(name, 1)))
+            kind, size = match["kind"], _result(match)
+            if name.startswith(_SCATTER):
+                kind, size = "reduce-scatter", sum(_sizes(result))
+            elif name in fused and (channel := _CHANNEL.search(line)):
+                # TPUs begin, carry on and end one operation in several fusions.
+                if channel[1] in channels:
+                    continue
+                channels.add(channel[1])
+            found.append(Operation(kind, size, _group(line), times.get(name, 1)))
     return found
 
 
@@ -135,16 +149,23 @@ def _group(line: str) -> tuple[int, ...]:
     if match := _LISTED.search(line):
         return _numbers(match[1])
     if match := _IOTA.search(line):
-        (_, members), shape = _numbers(match[1]), _numbers(match[2])
-        order = _numbers(match[3]) if match[3] else tuple(range(len(shape)))
-        strides = [math.prod(shape[axis + 1 :]) for axis in order]
-        places = itertools.product(*(range(shape[axis]) for axis in order))
-        first = itertools.islice(places, members)
-        return tuple(sum(map(math.prod, zip(place, strides, strict=True))) for place in first)
+        _, members = _numbers(match[1])
+        return tuple(_iota(match[2], match[3])[:members])
     if match := _MESH.search(line):
         sizes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", match[1])}
-        return _along(sizes, set(re.findall(r"'(\w+)'", match[2])))
+        group = _along(sizes, set(re.findall(r"'(\w+)'", match[4])))
+        devices = _iota(match[2], match[3]) if match[2] else range(math.prod(sizes.values()))
+        return tuple(devices[place] for place in group)
     return ()
+
+
+def _iota(shape: str, order: str | None) -> list[int]:
+    """List what `[SHAPE]T(ORDER)` says: numbers from 0 in that shape, its dimensions reordered."""
+    sizes = _numbers(shape)
+    axes = _numbers(order) if order else tuple(range(len(sizes)))
+    strides = [math.prod(sizes[axis + 1 :]) for axis in axes]
+    places = itertools.product(*(range(sizes[axis]) for axis in axes))
+    return [sum(map(math.prod, zip(place, strides, strict=True))) for place in places]
 
 
 def _along(sizes: Mapping[str, int], axes: set[str]) -> tuple[int, ...]:
@@ -163,12 +184,17 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _result(match: re.Match[str]) -> int:
     """Add up the bytes of an operation's results."""
-    sizes = [_size(kind, shape) for kind, shape in _ARRAY.findall(match["result"])]
-    if match["start"] and match["kind"] == "all-gather":  # operands, then results
-        sizes = sizes[len(sizes) // 2 :]
+    sizes = _sizes(match["result"])
+    if match["start"] and match["kind"] in ("all-gather", "reduce-scatter"):
+        sizes = sizes[len(sizes) // 2 :]  # operands, then results
     elif match["start"] and match["kind"] == "collective-permute":  # and then two counters
         sizes = sizes[1:2]
     return sum(sizes)
+
+
+def _sizes(result: str) -> list[int]:
+    """List the bytes of each array of a result, which may be a tuple of them."""
+    return [_size(kind, shape) for kind, shape in _ARRAY.findall(result)]
 
 
 def _size(kind: str, shape: str) -> int:

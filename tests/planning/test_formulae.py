@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from bert_jax.model import BertConfig
-from bert_jax.planning.formulae import Load, in_theory
+from bert_jax.planning.compiling import compile_step
+from bert_jax.planning.formulae import FLOAT, Load, in_theory
 from bert_jax.planning.links import Transfer, transfers
 from bert_jax.planning.phase_plan import load_of
 
@@ -32,6 +33,21 @@ def test_data_and_tensor_are_what_the_compiled_step_sends(compiled, small_step, 
     assert rest < 4 * 8 * 32 * 4
 
 
+def test_fsdp_is_what_the_compiled_step_sends_with_a_cpus_way_to_reduce(small_step, target, chip):
+    step = small_step({"mesh.data": 1, "mesh.fsdp": 8, "mesh.tensor": 1})
+    load = load_of(step, step.plan.phases[0])
+    theory = in_theory(step.sharding.mesh.shape, load, chip.domain)
+    compiled = compile_step(step, step.plan.phases[0], target)
+    found = transfers(compiled.operations, 8, chip)
+    gathered = sent(theory, "all-gather", 8)
+    assert sent(found, "all-gather", 8) == pytest.approx(gathered, rel=0.1)
+    # XLA for CPUs has no reduce-scatter, and reduces the tied table twice before it cuts.
+    table = FLOAT * load.unmerged * 7 / 8
+    expected = 2 * (sent(theory, "reduce-scatter", 8) + table)
+    assert sent(found, "all-reduce", 8) == pytest.approx(expected, rel=0.02)
+    assert sent(found, "reduce-scatter", 8) == 0
+
+
 def test_data_alone_reduces_the_gradients_once():
     (only,) = in_theory({"data": 8, "fsdp": 1, "tensor": 1}, LOAD, 256)
     assert only == Transfer("all-reduce", 4000, 8, 8)
@@ -39,6 +55,7 @@ def test_data_alone_reduces_the_gradients_once():
     assert in_theory({"data": 8}, table, 256)[0].size == 6000
     short = dataclasses.replace(LOAD, unread=100)
     assert in_theory({"data": 8}, short, 256)[0].size == 3600
+    assert in_theory({"data": 2, "fsdp": 4}, table, 256)[0].size == 4000 / 4
 
 
 def test_fsdp_gathers_twice_and_scatters_once():

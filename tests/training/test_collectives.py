@@ -18,6 +18,8 @@ GROUPS = "channel_id=1, replica_groups={{0,1}}, use_global_device_ids=true"
         ("  %a = (f32[5], f32[5], u32[], u32[]) collective-permute-start(%x)",
          "collective-permute", 20),
         (f"  %a = pred[16]{{0}} all-to-all(%x), {GROUPS}", "all-to-all", 16),
+        (f"  %a = ((f32[8], f32[16]), (f32[2], f32[4])) reduce-scatter-start(%x, %y), {GROUPS}",
+         "reduce-scatter", 24),
         (f"  %a = f8e4m3fn[16]{{0}} reduce-scatter(%x), {GROUPS}", "reduce-scatter", 16),
     ],
 )  # fmt: skip
@@ -53,6 +55,8 @@ def test_nothing_else_is(line):
         ("replica_groups=mesh['a'=2,'b'=4] {'b'}", (0, 1, 2, 3)),
         ("replica_groups=mesh['a'=2,'b'=4] {'a'}", (0, 4)),
         ("replica_groups=mesh['a'=2,'b'=2,'c'=2] {'a','c'}", (0, 1, 4, 5)),
+        ("replica_groups=mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'a'}", (0, 1, 2, 3)),
+        ("replica_groups=mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'b'}", (0, 4)),
     ],
 )
 def test_who_takes_part_is_read_in_every_form(groups, first):
@@ -98,4 +102,39 @@ ENTRY %main (p: f32[]) -> f32[] {{
         Operation("all-reduce", 8, (0, 1), 12),
         Operation("collective-permute", 16, (0, 1), 1),
         Operation("all-reduce", 4, (0, 1), 1),
+    ]
+
+
+def test_a_tpu_writes_one_operation_into_several_fusions():
+    gather = "f32[8] all-gather(%x), channel_id=7, replica_groups={{0,1}}, dimensions={0}"
+    text = f"""HloModule jit_step
+
+%begin (x: f32[4]) -> f32[8] {{
+  %a = {gather}
+  ROOT %s = f32[8] custom-call(%a), custom_call_target="AsyncCollectiveStart"
+}}
+
+%end (x: f32[4]) -> f32[8] {{
+  %a = {gather}
+  ROOT %d = f32[8] custom-call(%a), custom_call_target="AsyncCollectiveDone"
+}}
+
+%all-reduce-scatter.1 (x: f32[64,2], y: f32[8]) -> (f32[32,2], f32[4]) {{
+  %r = (f32[64,2], f32[8]) all-reduce(%x, %y), channel_id=7, replica_groups={{{{0,1}}}}
+  %g = f32[64,2] get-tuple-element(%r), index=0
+}}
+
+ENTRY %main (p: f32[4]) -> f32[8] {{
+  %b = f32[8] fusion(%p), kind=kCustom, calls=%begin, metadata={{op_name="a"}}
+  %e = f32[8] fusion(%b), kind=kCustom, calls=%end
+  %f = (f32[32,2], f32[4]) fusion(%e, %e), kind=kCustom, calls=%all-reduce-scatter.1
+  %o = {gather}
+  ROOT %g = {gather}
+}}
+"""
+    assert operations(text) == [
+        Operation("all-gather", 32, (0, 1), 1),
+        Operation("reduce-scatter", 32 * 2 * 4 + 16, (0, 1), 1),
+        Operation("all-gather", 32, (0, 1), 1),
+        Operation("all-gather", 32, (0, 1), 1),
     ]
