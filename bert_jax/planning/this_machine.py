@@ -1,8 +1,9 @@
 """The devices of this machine: looked up where they are in the table, tried out where not."""
 
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bert_jax.training.chips import Chip, chip_of
 
 _SIDE = 1024  # of the matrices multiplied
 _VECTOR = 2**25  # floats copied: 128 MB, more than caches hold
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
+_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def here(name: str, compute_dtype: str) -> Target:
@@ -36,15 +37,47 @@ def here(name: str, compute_dtype: str) -> Target:
 
 
 def free_memory() -> int:
-    """Tell how many bytes of this machine's memory can be had."""
-    lines = Path("/proc/meminfo").read_text().splitlines() if os.name == "posix" else []
+    """Tell how many bytes of this machine's memory can be had.
+
+    Within the limits of the process's control group and those around it (a container's, a Slurm
+    job's; version 1 and 2 of Linux), which count what the process holds already. Where the system
+    does not tell what is free, all that it has; 0 where it tells neither.
+    """
+    if not (_PROC / "meminfo").exists():
+        names = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+        return math.prod(os.sysconf(name) for name in names) if hasattr(os, "sysconf") else 0
+    free = _kibibytes("meminfo", "MemAvailable")
+    held = _kibibytes("self/status", "VmRSS")
+    return min([free, *(max(0, limit - held) for limit in _limits())])
+
+
+def _kibibytes(file: str, name: str) -> int:
+    """Read a figure from a file of the kernel, in bytes; 0 where it is not told."""
+    lines = (_PROC / file).read_text().splitlines()
     words = dict(line.split(":", 1) for line in lines if ":" in line)
-    free = int(words["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in words else 0
+    return int(words[name].split()[0]) * 1024 if name in words else 0
+
+
+def _limits() -> Iterator[int]:
+    """Give the limits of the memory of the control groups that this process is in."""
     try:
-        limit = int(_CGROUP.read_text())
-    except (OSError, ValueError):  # "max": no limit
-        limit = free
-    return min(free, limit)
+        lines = (_PROC / "self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, name = _CGROUPS, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = _CGROUPS / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        own = root / path.lstrip("/")  # of the host; in a container only the root is there
+        for folder in (own, *own.parents):
+            if folder.is_relative_to(root) and (folder / name).is_file():
+                text = (folder / name).read_text().strip()
+                if text != "max":
+                    yield int(text)
 
 
 def _tried(devices: list[Any], compute_dtype: str, shared: int) -> Chip:

@@ -26,11 +26,33 @@ def test_simulated_devices_share_what_the_machine_does(quick, monkeypatch):
     assert "tried out here in float32" in chip.source and "8 devices share" in target.notes[0]
 
 
-def test_free_memory_is_within_what_the_machine_has(monkeypatch, tmp_path):
+def test_free_memory_is_within_what_the_machine_has():
     assert 2**20 < free_memory() < 2**50
-    limit = tmp_path / "memory.max"
-    limit.write_text("1048576\n")
-    monkeypatch.setattr(this_machine, "_CGROUP", limit)
-    assert free_memory() == 2**20
-    limit.write_text("max\n")
-    assert free_memory() > 2**20
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "free"),
+    [
+        ("0::/", {"memory.max": "3145728\n"}, 2 * 2**20),
+        ("0::/", {"memory.max": "max\n"}, 5 * 2**20),
+        ("0::/", {"memory.max": "1\n"}, 0),
+        ("0::/job/step", {"job/memory.max": "2097152\n", "job/step/memory.max": "max"}, 2**20),
+        ("0::/job\n4:cpu,memory:/job", {"memory/job/memory.limit_in_bytes": "2097152"}, 2**20),
+        ("4:memory:/docker/1", {"memory/memory.limit_in_bytes": "2097152"}, 2**20),
+        ("4:cpu:/job", {"memory/job/memory.limit_in_bytes": "2097152"}, 5 * 2**20),
+    ],
+)
+def test_limits_of_control_groups_count_what_the_process_holds(
+    groups, limits, free, monkeypatch, tmp_path
+):
+    for file, text in {
+        "proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 5120 kB\n",
+        "proc/self/status": "Name: python\nVmRSS: 1024 kB\n",
+        "proc/self/cgroup": groups,
+    }.items() | {f"cgroups/{name}": limit for name, limit in limits.items()}.items():
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(this_machine, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(this_machine, "_CGROUPS", tmp_path / "cgroups")
+    assert free_memory() == free
