@@ -30,7 +30,9 @@ from bert_jax.training.checkpoint_folder import (
 from bert_jax.training.processes import current
 from bert_jax.training.state import TrainState, flatten, nest
 
-_TRIES = 50  # to remove a folder, a tenth of a second apart
+_POLL = 0.1  # seconds between two looks whether a folder is gone
+_SETTLED = 2.0  # seconds after which what stayed away is taken to be gone for good
+_PATIENCE = 20.0  # seconds to wait for that
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,14 @@ class Checkpoints:
             raise NumericsError(f"step {step}: {bad[0]} is not finite; nothing was saved")
         processes = current()
         final, partial = self._folder(step), self.directory / f".{step:08d}.partial"
+        at_work = True  # other threads, of Orbax's
         try:
             if processes.first:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 self._remove_leftovers()
             processes.barrier("room for a checkpoint")
             write_arrays(partial, state)
+            at_work = False
             processes.barrier("arrays written")
             if processes.first:
                 finish(partial, state, extra)
@@ -85,7 +89,7 @@ class Checkpoints:
                 sync(self.directory)
         except Exception as error:  # Orbax and TensorStore wrap what the system said
             if processes.first:
-                _remove(partial)
+                _remove(partial, at_work)
             reason = refusal(error)
             if reason is None:
                 raise
@@ -214,13 +218,22 @@ def load_arrays(folder: Path) -> dict[str, np.ndarray]:
     return flatten(jax.device_get(load_tree(newest / PARAMS, tree)))
 
 
-def _remove(folder: Path) -> None:
-    """Remove what was begun; other threads of Orbax's may be writing there for a moment more."""
-    for _ in range(_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.1)
+def _remove(folder: Path, at_work: bool) -> None:
+    """Remove what was begun.
+
+    Args:
+        folder: what.
+        at_work: other threads may be writing there. Where an array cannot be written TensorStore
+            goes on with the rest, makes the folder anew for it, and tells nobody when it is done.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    end = time.monotonic() + _PATIENCE
+    settled = time.monotonic() + _SETTLED
+    while at_work and time.monotonic() < min(settled, end):
+        time.sleep(_POLL)
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            settled = time.monotonic() + _SETTLED
 
 
 def _not_finite(tree: Any) -> list[str]:
