@@ -44,8 +44,8 @@ class Load:
         length: tokens of a row.
         predictions: of a row.
         parts: that a batch is computed in.
-        unmerged: parameters whose gradient is sent a second time where there is no fsdp: XLA
-            reduces the tied token table once as what is looked up and once as what scores.
+        unmerged: parameters whose gradient is sent a second time where there is no fsdp: XLA for
+            CPUs reduces the tied token table once as what is looked up and once as what scores.
         unread: parameters whose gradient is not sent: positions beyond the rows' length.
     """
 

@@ -88,7 +88,7 @@ def plan_phase(
     }
     recomputed = recomputed_per_step(step.model, step.execution, phase)
     devices, chip = step.sharding.mesh.size, target.chip
-    load = load_of(step, phase)
+    load = load_of(step, phase, target.platform)
     theory = in_theory(step.sharding.mesh.shape, load, chip.domain)
     found, roofline, moved, scaling = None, None, 0.0, []
     if compiled:
@@ -119,7 +119,7 @@ def plan_phase(
     )
 
 
-def load_of(step: PretrainingStep, phase: Phase) -> Load:
+def load_of(step: PretrainingStep, phase: Phase, platform: str) -> Load:
     """Gather what theory has to know of a device's work."""
     params = flatten(step.abstract_state.params)
     rules = step.sharding.rules
@@ -130,6 +130,7 @@ def load_of(step: PretrainingStep, phase: Phase) -> Load:
 
     config = step.model
     beyond = 0 if phase.packed_length else config.max_position_embeddings - phase.row_length
+    is_unmerged = config.tie_word_embeddings and platform == "cpu"
     return Load(
         step.model,
         count_parameters(step.abstract_state.params),
@@ -138,7 +139,7 @@ def load_of(step: PretrainingStep, phase: Phase) -> Load:
         phase.row_length,
         step.predictions(phase),
         phase.gradient_accumulation,
-        config.vocab_size * config.hidden_size if config.tie_word_embeddings else 0,
+        config.vocab_size * config.hidden_size if is_unmerged else 0,
         beyond * config.hidden_size,
     )
 

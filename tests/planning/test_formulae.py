@@ -20,7 +20,7 @@ def sent(found, kind, members):
 
 def test_data_and_tensor_are_what_the_compiled_step_sends(compiled, small_step, chip):
     step = small_step()
-    load = load_of(step, step.plan.phases[0])
+    load = load_of(step, step.plan.phases[0], "cpu")
     theory = in_theory(step.sharding.mesh.shape, load, chip.domain)
     found = transfers(compiled.operations, 8, chip)
     # Sums of metrics and norms are in neither formula: some hundred bytes.
@@ -35,7 +35,7 @@ def test_data_and_tensor_are_what_the_compiled_step_sends(compiled, small_step, 
 
 def test_fsdp_is_what_the_compiled_step_sends_with_a_cpus_way_to_reduce(small_step, target, chip):
     step = small_step({"mesh.data": 1, "mesh.fsdp": 8, "mesh.tensor": 1})
-    load = load_of(step, step.plan.phases[0])
+    load = load_of(step, step.plan.phases[0], "cpu")
     theory = in_theory(step.sharding.mesh.shape, load, chip.domain)
     compiled = compile_step(step, step.plan.phases[0], target)
     found = transfers(compiled.operations, 8, chip)
@@ -46,6 +46,15 @@ def test_fsdp_is_what_the_compiled_step_sends_with_a_cpus_way_to_reduce(small_st
     expected = 2 * (sent(theory, "reduce-scatter", 8) + table)
     assert sent(found, "all-reduce", 8) == pytest.approx(expected, rel=0.02)
     assert sent(found, "reduce-scatter", 8) == 0
+
+
+def test_the_tied_table_is_reduced_once_where_programs_do(small_step):
+    step = small_step()
+    phase = step.plan.phases[0]
+    assert load_of(step, phase, "cpu").unmerged == 64 * step.model.hidden_size
+    assert load_of(step, phase, "tpu") == dataclasses.replace(
+        load_of(step, phase, "cpu"), unmerged=0
+    )
 
 
 def test_data_alone_reduces_the_gradients_once():
