@@ -15,6 +15,7 @@ from bert_jax.training.chips import Chip, chip_of
 
 _SIDE = 1024  # of the matrices multiplied
 _VECTOR = 2**25  # floats copied: 128 MB, more than caches hold
+_RUN = 100_000_000  # bytes that a run's process takes beyond a plan's, about; base, measured
 _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -91,7 +92,7 @@ def _tried(devices: list[Any], compute_dtype: str, shared: int) -> Chip:
     add = jax.jit(lambda x: x + 1)
     bandwidth = 2 * vector.nbytes / _seconds(lambda: add(vector))
     stats = devices[0].memory_stats() if devices[0].platform != "cpu" else None
-    memory = stats["bytes_limit"] if stats else free_memory() / shared
+    memory = stats["bytes_limit"] if stats else max(0, free_memory() - _RUN) / shared
     return Chip(
         devices[0].device_kind,
         (),

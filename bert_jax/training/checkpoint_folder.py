@@ -26,11 +26,24 @@ _STATE = "state"
 _EXTRA = "extra.json"
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Orbax from logging a page for each of its threads; the error itself says enough.
+
+    For as long as they may be at work: after an error some are for a moment more.
+    """
+    logger = logging.getLogger("absl")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def write_arrays(folder: Path, state: TrainState) -> None:
     """Write the arrays of a state; of several processes each writes what its devices hold."""
     for name, tree in _trees(state).items():
-        with _quiet():
-            ocp.save(str((folder / name).absolute()), tree)
+        ocp.save(str((folder / name).absolute()), tree)
 
 
 def finish(folder: Path, state: TrainState, extra: dict[str, Any]) -> None:
@@ -155,14 +168,3 @@ def _signature(tree: Any) -> dict[str, list[Any]]:
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Orbax from logging a page for each of its threads; the error itself says enough."""
-    logger = logging.getLogger("absl")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before

@@ -24,6 +24,7 @@ from bert_jax.training.checkpoint_folder import (
     finish,
     load_state,
     load_tree,
+    quiet,
     verified,
     write_arrays,
 )
@@ -70,8 +71,21 @@ class Checkpoints:
         bad = _not_finite({"params": state.params, "opt_state": state.opt_state})
         if bad:
             raise NumericsError(f"step {step}: {bad[0]} is not finite; nothing was saved")
+        final, processes = self._folder(step), current()
+        with quiet():
+            self._write(final, state, extra)
+        if processes.first:
+            steps = self.steps()
+            for newer in steps[steps.index(step) + 1 :]:
+                self._retire(self._folder(newer))
+            self.thin()
+        processes.barrier("checkpoint saved")
+        return final
+
+    def _write(self, final: Path, state: TrainState, extra: dict[str, Any]) -> None:
+        """Write a checkpoint under another name, and give it its own when it is durable."""
         processes = current()
-        final, partial = self._folder(step), self.directory / f".{step:08d}.partial"
+        partial = self.directory / f".{final.name}.partial"
         at_work = True  # other threads, of Orbax's
         try:
             if processes.first:
@@ -97,13 +111,6 @@ class Checkpoints:
                 f"{final}: could not be saved ({reason}); the checkpoint before it is good: make "
                 "room, and the same command continues from there"
             ) from error
-        if processes.first:
-            steps = self.steps()
-            for newer in steps[steps.index(step) + 1 :]:
-                self._retire(self._folder(newer))
-            self.thin()
-        processes.barrier("checkpoint saved")
-        return final
 
     def thin(self) -> None:
         """Remove all but the newest that are to stay."""

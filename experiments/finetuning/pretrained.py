@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         record["tasks"] |= json.loads(path.read_text())["tasks"]
     for name in arguments.names:
         comparison = changed(
-            COMPARISONS[name], arguments, epochs=EPOCHS, learning_rate=LEARNING_RATE
+            COMPARISONS[name], arguments, epochs=EPOCHS, learning_rate=arguments.learning_rate
         )
         record["tasks"][name] = compare(name, comparison, model, tokenizer, arguments)
     arguments.results.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,7 @@ def parse() -> argparse.Namespace:
     parser = make_parser(__doc__, "data", "work", "results")
     parser.add_argument("run", type=Path)
     parser.add_argument("names", nargs="*", default=NAMES, help=", ".join(NAMES))
+    parser.add_argument("--learning_rate", type=float, default=LEARNING_RATE, help="of both")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no task here: {', '.join(unknown)}; there are {', '.join(NAMES)}")

@@ -16,7 +16,7 @@ def quick(monkeypatch):
 def test_simulated_devices_share_what_the_machine_does(quick, monkeypatch):
     times = iter([1e-3, 1e-4])  # a product, a copy
     monkeypatch.setattr(this_machine, "_seconds", lambda work: (work(), next(times))[1])
-    monkeypatch.setattr(this_machine, "free_memory", lambda: 8_000_000_000)
+    monkeypatch.setattr(this_machine, "free_memory", lambda: 8_100_000_000)
     target = here("cpu:8", "float32")
     chip = target.chip
     assert target.devices == jax.devices() and target.platform == "cpu"
