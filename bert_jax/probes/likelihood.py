@@ -49,7 +49,7 @@ class PairProbe:
         sentences = []
         for pair in pairs:
             for text in (pair.good, pair.bad):
-                ids = [tokenizer.cls_id, *tokenizer.encode(text), tokenizer.sep_id]
+                ids = [tokenizer.cls_id, *tokenizer.encode_batch([text])[0], tokenizer.sep_id]
                 if len(ids) > positions:
                     raise DataError(
                         f"{pair.place}: {text!r} has {len(ids)} tokens, but "
