@@ -14,7 +14,8 @@ STYLE = """
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #15181a; --card: #1c2023; --ink: #e6e4df; --soft: #9aa2a6; --rule: #30363a;
-    --train: #75828a; --validation: #5cb8d2; --probe: #b79ae0; --baseline: #e2935a; --right: #6fce9b;
+    --train: #75828a; --validation: #5cb8d2; --baseline: #e2935a; --right: #6fce9b;
+    --probe: #b79ae0;
     --bar: #264552; --track: #212629; --right-bar: #1f5038; --warn: #2b2516; --warn-rule: #a8823a;
   }
 }

@@ -1,9 +1,12 @@
 """Pseudo-log-likelihood against the model asked one mask at a time."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from bert_jax.errors import DataError
 from bert_jax.model import BertConfig, BertForPretraining, Execution
@@ -27,7 +30,7 @@ PAIRS = [
 ]
 
 
-class Letters:
+class _Letters:
     """A tokenizer of letters; ids 20 to 23 are the model's alone."""
 
     pad_id, cls_id, sep_id, mask_id, vocab_size = 0, 1, 2, 3, 20
@@ -36,10 +39,15 @@ class Letters:
         return [[ord(letter) - ord("a") + 4 for letter in text.split()] for text in texts]
 
 
+LETTERS: Any = _Letters()
+
+
 def make(pairs=PAIRS, positions=12):
     model = BertForPretraining(CONFIG, Execution())
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    probe = PairProbe(model.apply, pairs, Letters(), positions, device)
+    device = NamedSharding(
+        jax.make_mesh((1,), ("data",), devices=jax.devices()[:1]), PartitionSpec()
+    )
+    probe = PairProbe(model.apply, pairs, LETTERS, positions, device)
     ids = jnp.zeros((1, 4), jnp.int32)
     params = jax.jit(model.init)(jax.random.key(0), ids, ids, ids, ids[:, :1])["params"]
     return model, probe, params
@@ -50,7 +58,7 @@ def test_likelihoods_are_those_of_one_mask_at_a_time_without_padding(monkeypatch
     model, probe, params = make()
     apply, wanted = jax.jit(model.apply), []
     for text in (text for pair in PAIRS for text in (pair.good, pair.bad)):
-        ids = [1, *Letters().encode_batch([text])[0], 2]
+        ids = [1, *LETTERS.encode_batch([text])[0], 2]
         total = 0.0
         for place in range(1, len(ids) - 1):
             row = np.array([ids], np.int32)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-
 import numpy as np
 import pytest
 
@@ -30,11 +29,10 @@ def test_frequencies_alone_get_half_of_the_builtin_pairs_of_each_phenomenon():
             differing.setdefault(pair.phenomenon, Counter())[swap] += 1
     for swaps in differing.values():  # each word as often right as wrong, against the same other
         assert all(swaps[a, b] == swaps[b, a] for a, b in swaps)
-    draw = Counter(word for p in pairs for word in words(p.good))
-    frequencies = [
-        sum(draw[w] + len(w) / 99 for w in words(t)) for p in pairs for t in (p.good, p.bad)
-    ]
-    found = shares(pairs, np.round(frequencies, 6))
+    common = Counter(word for pair in pairs for word in words(pair.good))
+    texts = [text for pair in pairs for text in (pair.good, pair.bad)]
+    counts = [sum(1000 * common[word] + len(word) for word in words(text)) for text in texts]
+    found = shares(pairs, np.array(counts, np.float64))
     assert set(found.values()) == {float(len(pairs)), 0.5}
 
 
