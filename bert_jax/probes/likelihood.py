@@ -80,7 +80,9 @@ class PairProbe:
                 )
             )
         logs = np.concatenate(found)[: len(self._owner)].astype(np.float64)
-        return np.bincount(self._owner, weights=logs, minlength=self._sentences)
+        sums = np.zeros(self._sentences)
+        np.add.at(sums, self._owner, logs)
+        return sums
 
     def __call__(self, params: Any) -> dict[str, float]:
         """Return `pairs_accuracy`, of all pairs, and `pairs_accuracy/NAME` of each phenomenon."""
@@ -116,5 +118,5 @@ def _one_mask_a_row(
             rows.append(row)
             masked.append([place])
             owner.append(number)
-    whole = (np.array(values, np.int32) for values in (rows, masked, answers))
-    return *whole, np.array(owner, np.int64)
+    ids, places, tokens = (np.array(values, np.int32) for values in (rows, masked, answers))
+    return ids, places, tokens, np.array(owner, np.int64)
