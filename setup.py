@@ -11,6 +11,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["bert_jax", "bert_jax.*"]),
+    package_data={"bert_jax.probes": ["*.tsv"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1,<3",

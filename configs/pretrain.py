@@ -102,6 +102,10 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.train.spike_window = 100  # steps before whose norms tell what is high
     config.train.watchdog_seconds = 3600.0  # with nothing finished it leaves with code 8; 0: never
 
+    config.probe = ConfigDict()  # needs no held-out text; lines of split "probe" in metrics.jsonl
+    config.probe.every = 0  # steps, with a budget too; also after the last one; 0: never
+    config.probe.pairs = "builtin"  # English; or a TSV of phenomenon, good and bad sentence
+
     config.phases = ConfigDict()  # later phases by name; see configs/bert.py
 
     config.mesh = ConfigDict()  # devices along each axis; -1: all that remain

@@ -26,7 +26,9 @@ MAY_USE = {
     "training": {"errors", "disk", "whole", "seals", "objectives", "model", "data"},
     "interop": {"errors", "whole", "model", "data"},
     "tasks": {"errors", "data"},
+    "probes": {"errors", "data", "tasks", "training"},
     "runs": {
+        "probes",
         "errors",
         "whole",
         "cli",
@@ -69,6 +71,7 @@ NOT_IN = {
     "training": {"tensorflow", "flax", "ml_collections", "absl"},
     "interop": JAX | {"tensorflow", "torch"},
     "tasks": JAX | {"tensorflow"},
+    "probes": {"tensorflow", "flax", "ml_collections", "absl"},
     "prediction": {"tensorflow", "flax", "ml_collections", "absl"},
     "runs": {"tensorflow", "flax", "ml_collections", "absl"},
     "planning": {"tensorflow", "flax", "ml_collections", "absl"},

@@ -10,7 +10,7 @@ from bert_jax.report.plots import Line, Reference, draw_curves
 from bert_jax.report.run import Run, Series
 from bert_jax.report.summary import majority_share
 
-_SPLITS = {"train": "training batches", "validation": "held out"}
+_SPLITS = {"train": "training batches", "validation": "held out", "probe": "minimal pairs"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,22 @@ def _explain_hidden_accuracy(run: Run, reference: Reference | None) -> str:
     )
 
 
+def _half(run: Run) -> Reference | None:
+    return Reference(0.5, "guessing, or by frequency alone: 50%")
+
+
+def _explain_pairs(run: Run, reference: Reference | None) -> str:
+    text = "Of two sentences that differ in little, how often the right one is the likelier."
+    share, pairs = (run.series("probe", name).last for name in ("pairs_accuracy", "pairs"))
+    if share is None or not pairs:
+        return text
+    margin = 1.96 * (share * (1 - share) / pairs) ** 0.5
+    return (
+        f"{text} With {pairs:,.0f} pairs a share of {numbers.percent(share)} is unsure by "
+        f"±{100 * margin:.0f} points (95%)."
+    )
+
+
 def _explain_norm(run: Run, reference: Reference | None) -> str:
     return (
         "The size of the gradient before clipping. A calm line is a healthy run; spikes that "
@@ -181,6 +197,7 @@ _CURVES = (
         _most_frequent,
     ),
     Curve("nsp_accuracy", "Next sentence: accuracy", "percent", "fit", _explain_nsp, _majority),
+    Curve("pairs_accuracy", "Minimal pairs", "percent", "fit", _explain_pairs, _half),
     LEARNING_RATE,
     Curve("tokens_per_second", "Tokens a second", "short", "zero", _explain_speed),
     GRAD_NORM,

@@ -58,7 +58,7 @@ _BEST: dict[str, Any] = {  # a ring around a point
 class Line:
     """A metric to draw, in the colour of its split."""
 
-    split: str  # "train", "validation"
+    split: str  # "train", "validation", "probe"
     series: Series
     noisy: bool = True  # whether a mean is drawn over the values
 
@@ -185,19 +185,19 @@ def _draw_line(axes: "Axes", line: Line) -> None:
         return
     colour = COLOURS[line.split]
     raw = thin(line.series)
-    if line.split == "validation" or not line.noisy or len(line.series) < 60:
+    if line.split != "train" or not line.noisy or len(line.series) < 60:
         marker = "o" if len(raw) <= 40 else ""
-        size = 4.5 if line.split == "validation" else 3.0
+        size = 4.5 if line.split != "train" else 3.0
         axes.plot(
             raw.steps,
             raw.values,
             color=colour,
-            linewidth=2.0 if line.split == "validation" else 1.5,
+            linewidth=2.0 if line.split != "train" else 1.5,
             marker=marker,
             markersize=size,
             markeredgecolor=COLOURS["card"],
             markeredgewidth=0.8,
-            zorder=4 if line.split == "validation" else 3,
+            zorder=4 if line.split != "train" else 3,
         )
         return
     axes.plot(raw.steps, raw.values, color=colour, linewidth=0.7, alpha=0.35, zorder=2)

@@ -3,7 +3,7 @@
 STYLE = """
 :root {
   --paper: #faf9f6; --card: #ffffff; --ink: #1d2327; --soft: #646c70; --rule: #e4e2dc;
-  --train: #8f9ba1; --validation: #14708a; --baseline: #b35c1e; --right: #1f7a4d;
+  --train: #8f9ba1; --validation: #14708a; --probe: #6a4c93; --baseline: #b35c1e; --right: #1f7a4d;
   --bar: #d3e5ea; --track: #f7f8f7; --right-bar: #c6e7d2; --warn: #fdf4e3; --warn-rule: #d9a441;
   --serif: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia,
     "Liberation Serif", serif;
@@ -15,6 +15,7 @@ STYLE = """
   :root {
     --paper: #15181a; --card: #1c2023; --ink: #e6e4df; --soft: #9aa2a6; --rule: #30363a;
     --train: #75828a; --validation: #5cb8d2; --baseline: #e2935a; --right: #6fce9b;
+    --probe: #b79ae0;
     --bar: #264552; --track: #212629; --right-bar: #1f5038; --warn: #2b2516; --warn-rule: #a8823a;
   }
 }
@@ -91,6 +92,7 @@ figcaption { color: var(--soft); font-size: .88rem; line-height: 1.45; }
 .key::before { content: ""; display: inline-block; width: 1.2em; height: 3px; border-radius: 2px;
   vertical-align: .22em; margin-right: .4em; background: var(--train); }
 .key.validation::before { background: var(--validation); }
+.key.probe::before { background: var(--probe); }
 .key.baseline { color: var(--baseline); }
 .key.baseline::before { height: 2px; background: repeating-linear-gradient(to right,
   var(--baseline) 0 .3em, transparent .3em .45em); }

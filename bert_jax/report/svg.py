@@ -18,6 +18,7 @@ COLOURS = {
     "card": "#040404",
     "train": "#050505",
     "validation": "#060606",
+    "probe": "#0a0a0a",
     "baseline": "#070707",
     "right": "#080808",
     **{f"setting-{i}": f"#{17 + i:02x}0909" for i in range(8)},  # where many lines are told apart

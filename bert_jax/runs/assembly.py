@@ -18,12 +18,14 @@ from bert_jax.data.shards import Corpus
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.model import BertConfig
+from bert_jax.probes.likelihood import PairProbe
+from bert_jax.probes.pairs import read_pairs
 from bert_jax.runs.fitting import fit
 from bert_jax.runs.models import read_model, read_tokenizer
 from bert_jax.runs.pretraining_step import PretrainingStep
 from bert_jax.training.evaluation import FillMask, HeldOut
 from bert_jax.training.hints import PlateauHint, context_free_loss
-from bert_jax.training.loop import Evaluation, Stage
+from bert_jax.training.loop import Evaluation, Probe, Stage
 from bert_jax.training.phases import Phase
 from bert_jax.training.sharding import gathered, placed
 from bert_jax.training.state import TrainState, replaced
@@ -51,6 +53,8 @@ class Pretraining(PretrainingStep):
     output_bias: str
     eval_sequences: int
     samples: int
+    probe_every: int
+    probe_pairs: str
 
     def initial_state(self, init_from: str | None) -> TrainState:
         """Draw the parameters, each part on the device that holds it, or take another model's.
@@ -125,6 +129,7 @@ class Pretraining(PretrainingStep):
             useful_tokens=tokens * (1 - statistics["padding_share"]),
             flops=self.flops(phase),
             evaluation=self._evaluation(phase),
+            probe=self._probe,
         )
 
     def moved(self, stage: Stage, phase: Phase, rows: PretrainingRows) -> Stage:
@@ -164,6 +169,16 @@ class Pretraining(PretrainingStep):
         """
         counts = self.corpus.splits["train"].token_counts(self.model.vocab_size) + 1
         return np.log(counts / counts.sum()).astype(np.float32)
+
+    @functools.cached_property
+    def _probe(self) -> Probe | None:
+        if not self.probe_every:
+            return None
+        positions = self.model.max_position_embeddings
+        pairs = read_pairs(self.probe_pairs)
+        everywhere = self.sharding.replicated
+        probe = PairProbe(self.module.apply, pairs, self.tokenizer, positions, everywhere)
+        return Probe(self.probe_every, probe)
 
     def _evaluation(self, phase: Phase) -> Evaluation | None:
         split = self.corpus.splits.get("validation")

@@ -22,6 +22,7 @@ MAY_CHANGE = (
     "train.watchdog_seconds",
     "train.skipped_steps_limit",
     "train.spike_",
+    "probe.",
     "prepare.workers",
     "mesh.",
     "rules.",

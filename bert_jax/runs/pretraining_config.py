@@ -41,6 +41,20 @@ class TrainConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
+class ProbeConfig:
+    """What a model is asked beside its loss, and how often."""
+
+    every: int
+    pairs: str
+
+    def __post_init__(self) -> None:
+        if self.every < 0:
+            raise ValueError(f"every={self.every} must be 0, for never, or more steps")
+        if self.every and not self.pairs:
+            raise ValueError("pairs='' names nothing to ask; say builtin, a file, or every=0")
+
+
+@dataclass(frozen=True)
 class PretrainConfig(RunConfig):
     """`configs/pretrain.py` as plain values; it says what each of them means."""
 
@@ -54,6 +68,7 @@ class PretrainConfig(RunConfig):
     masking: MaskingConfig
     optimizer: OptimizerConfig
     train: TrainConfig
+    probe: ProbeConfig
     phases: dict[str, PhaseConfig]
 
     def __post_init__(self) -> None:

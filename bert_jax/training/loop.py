@@ -54,6 +54,7 @@ class Stage:
         flops: model FLOPs a step.
         evaluation: what to evaluate; None where there is nothing held out.
         useful_tokens: tokens a step, padding left out, on average; None where it is not known.
+        probe: what else the model is asked; None: nothing.
     """
 
     start: int
@@ -67,6 +68,7 @@ class Stage:
     flops: float
     evaluation: "Evaluation | None"
     useful_tokens: float | None = None
+    probe: "Probe | None" = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,19 @@ class Evaluation:
     samples: Callable[[Any], list[dict[str, Any]]]
     follow: Callable[[int, Any, Mapping[str, float]], Sequence[str]]
     enough: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question put to the model that needs no held-out text.
+
+    Attributes:
+        every: steps; it is put after the last one too.
+        metrics: from parameters to what came of it.
+    """
+
+    every: int
+    metrics: Callable[[Any], dict[str, float]]
 
 
 @dataclass
@@ -276,8 +291,10 @@ class Loop:
             saving = done % self.intervals.checkpoint == 0 or done == end or stopping
             logging = done % self.intervals.log == 0 or done == end
             evaluating = done % self.intervals.evaluate == 0 or done == end
+            probe = stage.probe
+            probing = probe and (done % probe.every == 0 or done == end)
             enough = False
-            if saving or logging or evaluating:
+            if saving or logging or evaluating or probing:
                 if pending is not None:
                     self._take(pending, stage, computed, window)
                 pending = None
@@ -288,6 +305,11 @@ class Loop:
                     with self.watchdog.asleep(), self._timed("evaluation"):
                         self._evaluate(stage.evaluation, done, computed.state().params)
                     enough = stage.evaluation.enough()
+                if probe and probing:
+                    with self.watchdog.asleep():  # a budget counts it among its steps
+                        values = probe.metrics(computed.state().params)
+                        self.records.metrics(done, "probe", values)
+                        self.progress.metrics(done, "probe", values)
                 stopping = stopping or self.stop.reached()  # while it was evaluated
                 if saving or enough or stopping:
                     with self._timed("saving"):

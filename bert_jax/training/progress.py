@@ -40,7 +40,7 @@ class Progress:
 
         Args:
             step: after which they were taken.
-            split: "train", "validation".
+            split: "train", "validation", "probe".
             values: by name.
             of: which run's they are, where there are several.
         """
@@ -97,6 +97,7 @@ _SHOWN = {
     "mlm_accuracy": "accuracy {:.1%}",
     "mlm_hidden_accuracy": "of [MASK] {:.1%}",
     "nsp_accuracy": "NSP accuracy {:.1%}",
+    "pairs_accuracy": "minimal pairs {:.1%}",
     "learning_rate": "rate {:.2e}",
     "tokens_per_second": "{:,.0f} tokens/s",
     "peak_share": "{:.1%} of peak",

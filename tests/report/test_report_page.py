@@ -32,6 +32,8 @@ def test_the_figures_of_a_finished_run(run_folder: Path, read_page):
     lines = [json.loads(x) for x in (run_folder / "metrics.jsonl").read_text().splitlines()]
     last = lines[-1]
     last.update(mlm_accuracy=0.1653, nsp_accuracy=0.774, mlm_perplexity=148.7)
+    asked = {"pairs": 120.0, "pairs_accuracy": 0.6, "pairs_accuracy/word_order": 0.75}
+    lines += [{"step": step, "split": "probe", **asked} for step in (1_000, 1_900)]
     (run_folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     text = read_page(run_folder).text
     assert "A BERT of 987,654 parameters (2 layers of width 128), trained for 1,900 steps" in text
@@ -47,6 +49,8 @@ def test_the_figures_of_a_finished_run(run_folder: Path, read_page):
     assert "no text leftfirst: library/abc.txt:7118 documents" in text
     assert "pairs in a row1.281.28" in text
     assert "optimizer.learning_rate0.003" in text
+    assert "With 120 pairs a share of 60.0% is unsure by ±9 points (95%)" in text
+    assert "word order75.0%" in text
 
 
 @pytest.mark.usefixtures("no_drawing")

@@ -36,11 +36,18 @@ def one_device(with_devices):
 
 
 @pytest.fixture(scope="module")
-def start(run_values):
+def pairs_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pairs") / "own.tsv"
+    path.write_text("order\tAb cd ef.\tAb ef cd.\nword\tAb cd.\tAb gh.\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def start(run_values, pairs_file):
     """A function that runs, or continues, the small run in a folder."""
 
     def run(workdir):
-        values = run_values()
+        values = run_values({"probe.every": 12, "probe.pairs": str(pairs_file)})
         config = cli.build(PretrainConfig, values, "config")
         return runs.run(config, values, workdir, "the command")
 
@@ -109,6 +116,8 @@ def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
 ):
     assert start(interrupted) == 0
     assert outcome(interrupted, assembled) == straight
+    asked = [line["step"] for line in straight["metrics"] if line["split"] == "probe"]
+    assert asked == [12, 24, 30]
 
 
 def test_a_run_that_restores_less_is_noticed(

@@ -110,7 +110,7 @@ def test_what_does_not_make_it_another_run_may_change(run_values, tmp_path):
 def test_a_run_from_before_there_was_a_field_continues_as_it_was(run_values, tmp_path):
     values, path = run_values(), tmp_path / "config.json"
     older = run_values()
-    del older["attention"], older["optimizer"]["mu_dtype"]
+    del older["attention"], older["optimizer"]["mu_dtype"], older["probe"]
     keep_config(path, older)
     check_config(path, values)
     half = run_values({"optimizer.mu_dtype": "bfloat16"})
