@@ -7,7 +7,7 @@ from bert_jax.report.run import Run
 _PREFIX = "pairs_accuracy/"
 _EXPLAIN = (
     "The share of pairs whose right sentence the model finds likelier than the wrong one, by what "
-    "tells them apart. A dozen pairs are few: a share of them is unsure by up to 28 points."
+    "tells them apart. The fewer pairs the less sure: of 16, up to 25 points (95%)."
 )
 
 
