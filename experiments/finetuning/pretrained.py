@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     model = read_model(arguments.run)
     tokenizer = read_tokenizer(model)
     record: dict[str, Any] = {"model": dataclasses.asdict(model.config), "tasks": {}}
-    path = arguments.results / "pretrained.json"
+    path = arguments.results / f"{arguments.record}.json"
     if path.exists():
         record["tasks"] |= json.loads(path.read_text())["tasks"]
     for name in arguments.names:
@@ -86,6 +86,7 @@ def parse() -> argparse.Namespace:
     parser = make_parser(__doc__, "data", "work", "results")
     parser.add_argument("run", type=Path)
     parser.add_argument("names", nargs="*", default=NAMES, help=", ".join(NAMES))
+    parser.add_argument("--record", default="pretrained", help="name of the record")
     parser.add_argument("--learning_rate", type=float, default=LEARNING_RATE, help="of both")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):

@@ -14,6 +14,7 @@ from experiments.finetuning.judgement import Estimate, difference, estimate, jud
 
 SCORES = ("task", "rows", "epochs", "seeds", "metric", "ours", "transformers", "ours less theirs")
 SECONDS = ("task", "ours", "transformers", "ours, steps alone", "transformers, steps alone")
+PRETRAINED = ("record", "task", "rows", "epochs", "rate", "metric", "pretrained", "random", "gain")
 
 
 def main(results: Path) -> None:
@@ -24,12 +25,12 @@ def main(results: Path) -> None:
     print(table((*SCORES, "apart by"), rows))
     rows = [row for name, record in found.items() for row in second_rows(name, record)]
     print(table(SECONDS, rows))
-    for name, columns, make in (
-        ("pretrained", ("task", "metric", "pretrained", "random", "gain"), pretrained_rows),
-        ("frozen", ("what moves", "seconds an epoch", "arrays unmoved", "score"), frozen_rows),
-    ):
-        if record := read(results / f"{name}.json"):
-            print(table(columns, make(record)))
+    paths = sorted(results.glob("pretrained*.json"))
+    if rows := [row for path in paths for row in pretrained_rows(path.stem, read(path))]:
+        print(table(PRETRAINED, rows))
+    if record := read(results / "frozen.json"):
+        columns = ("what moves", "seconds an epoch", "arrays unmoved", "score")
+        print(table(columns, frozen_rows(record)))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -81,15 +82,24 @@ def of_seeds(side: dict[str, Any], metric: str) -> Estimate:
     return estimate([metrics[metric] for metrics in side["metrics"].values()])
 
 
-def pretrained_rows(record: dict[str, Any]) -> list[tuple]:
+def pretrained_rows(name: str, record: dict[str, Any]) -> Iterator[tuple]:
     """Give a row a task and metric."""
-    rows = []
-    for name, task in record["tasks"].items():
-        for metric in task["comparison"]["metrics"]:
-            ours, random = (of_seeds(task[side], metric) for side in ("pretrained", "random"))
+    for task, found in record["tasks"].items():
+        comparison = found["comparison"]
+        for metric in comparison["metrics"]:
+            ours, random = (of_seeds(found[side], metric) for side in ("pretrained", "random"))
             gain = difference(ours, random)
-            rows.append((name, metric, ours, random, f"{gain}: {judge(gain)}"))
-    return rows
+            yield (
+                name.removeprefix("pretrained").strip("_"),
+                task,
+                f"{found['rows']['train']:,}",
+                comparison["epochs"],
+                f"{comparison['learning_rate']:g}",
+                metric,
+                ours,
+                random,
+                f"{gain}: {judge(gain)}",
+            )
 
 
 def frozen_rows(record: dict[str, Any]) -> list[tuple]:
