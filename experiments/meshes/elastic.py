@@ -40,6 +40,15 @@ LOSSES = ("loss", "mlm_loss", "nsp_loss")
 
 def run(workdir: Path, steps: int, processes: int, mesh: dict[str, int], logs: Path) -> None:
     """Train until a step."""
+    codes = [process.wait() for process in start(workdir, steps, processes, mesh, logs)]
+    if any(codes):
+        raise SystemExit(f"until step {steps}: codes {codes}; see {logs}")
+
+
+def start(
+    workdir: Path, steps: int, processes: int, mesh: dict[str, int], logs: Path
+) -> list[subprocess.Popen]:
+    """Start the processes of a run that is to end at a step."""
     flags = FLAGS | {"config.train.steps": steps, "workdir": workdir}
     flags |= {f"config.mesh.{axis}": size for axis, size in mesh.items()}
     devices = DEVICES if processes > 1 else 1
@@ -61,9 +70,7 @@ def run(workdir: Path, steps: int, processes: int, mesh: dict[str, int], logs: P
         own = command + ([f"--process_id={index}"] if processes > 1 else [])
         with open(logs / f"until_{steps}_of_{index}.txt", "wb") as log:
             started.append(subprocess.Popen(own, cwd=ROOT, env=environment, stdout=log, stderr=log))
-    codes = [process.wait() for process in started]
-    if any(codes):
-        raise SystemExit(f"until step {steps}: codes {codes}; see {logs}")
+    return started
 
 
 def lines(workdir: Path) -> dict[tuple[int, str], dict]:
@@ -72,6 +79,17 @@ def lines(workdir: Path) -> dict[tuple[int, str], dict]:
     found = {(line["step"], line["split"]): line for line in map(json.loads, text)}
     assert len(found) == len(text)
     return found
+
+
+def compare(alone: dict, other: dict, after: int, until: int) -> dict[str, float]:
+    """Hold the losses of some steps against those of the run that was left alone."""
+    places = [place for place in alone if after < place[0] <= until]
+    differences = [
+        abs(other[place][name] - alone[place][name]) / alone[place][name]
+        for place in places
+        for name in LOSSES
+    ]
+    return {"largest_difference": max(differences), "lines": len(places)}
 
 
 def main() -> None:
@@ -93,19 +111,12 @@ def main() -> None:
     assert alone.keys() == handed.keys()
     record, before = [], 0
     for steps, processes, mesh in PARTS:
-        places = [place for place in alone if before < place[0] <= steps]
-        differences = [
-            abs(handed[place][name] - alone[place][name]) / alone[place][name]
-            for place in places
-            for name in LOSSES
-        ]
         record.append(
             {
                 "steps": [before + 1, steps],
                 "processes": processes,
                 "mesh": mesh,
-                "largest_difference": max(differences),
-                "lines": len(places),
+                **compare(alone, handed, before, steps),
             }
         )
         before = steps
