@@ -7,11 +7,8 @@ until one gets a SIGKILL, two go on to the end. What it is held against is one d
 alone. `--data` names a prepared folder; otherwise the built-in corpus is prepared.
 """
 
-import argparse
-import json
 import signal
 import time
-from pathlib import Path
 
 from bert_jax.training.checkpoints import Checkpoints
 from experiments.meshes import elastic
@@ -25,11 +22,7 @@ SIGNALS = (  # at a checkpoint of this step or a later one, which process, how
 
 def main() -> None:
     """Run both, compare, and write down and print what came of it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--results", type=Path)
-    parser.add_argument("--data", default="builtin")
-    arguments = parser.parse_args()
+    arguments = elastic.parse()
     work = arguments.work.resolve()
     elastic.FLAGS |= {"config.data.path": arguments.data, "config.train.checkpoint_every": 2}
     elastic.run(work / "alone", LAST, 1, {}, work / "logs_alone")
@@ -61,10 +54,7 @@ def main() -> None:
     alone, disturbed = elastic.lines(work / "alone"), elastic.lines(run)
     assert alone.keys() == disturbed.keys()  # every step once, none lost, none twice
     record.append({"processes": 2, **elastic.compare(alone, disturbed, 0, LAST)})
-    print(json.dumps(record, indent=1))
-    if arguments.results:
-        arguments.results.mkdir(parents=True, exist_ok=True)
-        (arguments.results / "disturbed.json").write_text(json.dumps(record, indent=1) + "\n")
+    elastic.tell(record, arguments.results, "disturbed")
 
 
 if __name__ == "__main__":

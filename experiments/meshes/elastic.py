@@ -92,13 +92,27 @@ def compare(alone: dict, other: dict, after: int, until: int) -> dict[str, float
     return {"largest_difference": max(differences), "lines": len(places)}
 
 
-def main() -> None:
-    """Run both, compare, and write down and print what came of it."""
+def parse() -> argparse.Namespace:
+    """Read the flags."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--data", default="builtin")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def tell(record: list[dict], results: Path | None, name: str) -> None:
+    """Print a record, and write it down where asked to."""
+    text = json.dumps(record, indent=1)
+    print(text)
+    if results:
+        results.mkdir(parents=True, exist_ok=True)
+        (results / f"{name}.json").write_text(text + "\n")
+
+
+def main() -> None:
+    """Run both, compare, and write down and print what came of it."""
+    arguments = parse()
     work = arguments.work.resolve()
     last = PARTS[-1][0]
     FLAGS["config.data.path"] = arguments.data
@@ -120,10 +134,7 @@ def main() -> None:
             }
         )
         before = steps
-    print(json.dumps(record, indent=1))
-    if arguments.results:
-        arguments.results.mkdir(parents=True, exist_ok=True)
-        (arguments.results / "elastic.json").write_text(json.dumps(record, indent=1) + "\n")
+    tell(record, arguments.results, "elastic")
 
 
 if __name__ == "__main__":
