@@ -41,7 +41,7 @@ class _Recipe:
     rate: float
 
 
-_RECIPES = {
+SIZES = {
     "tiny": _Recipe(12_000, 2_000, 3e-3, 0.3),
     "mini": _Recipe(3_000, 2_100, 2e-3, 0.15),
 }
@@ -49,9 +49,9 @@ _RECIPES = {
 
 def get_config(size: str = "tiny") -> ConfigDict:
     """Make the config of a size."""
-    if size not in _RECIPES:
-        raise ValueError(f"{size!r} is no size: {', '.join(_RECIPES)}")
-    recipe = _RECIPES[size]
+    if size not in SIZES:
+        raise ValueError(f"{size!r} is no size: {', '.join(SIZES)}")
+    recipe = SIZES[size]
     config = pretrain.get_config(f"{size},cpu")
     config.output_bias = "frequencies"
     config.model.normalization = "pre"

@@ -20,7 +20,7 @@ from bert_jax.runs.pretraining_config import PretrainConfig
 from bert_jax.runs.tasks import usual_length
 from bert_jax.tasks.table import TASKS
 from bert_jax.training.phases import Phase, plan_phases
-from configs import finetune, pretrain
+from configs import finetune, pretrain, two_cores
 from configs.profiles import PROFILES
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
@@ -37,8 +37,8 @@ def cases():
         if not inspect.signature(get_config).parameters:
             yield name, ""
             continue
-        if name == "two_cores":
-            yield from ((name, size) for size in ("", "tiny", "mini"))
+        if name == "two_cores":  # sizes alone, and not all
+            yield from ((name, size) for size in ("", *two_cores.SIZES))
             continue
         for size in SIZES:
             for accelerator in ACCELERATORS:
@@ -105,7 +105,7 @@ def test_the_finetune_config_builds_for_every_task(task, accelerator):
     values = finetune.get_config(f"{task},{accelerator}").to_dict()
     config = cli.build(FinetuneConfig, values, "config")
     assert config.task == task and config.init_from is None
-    assert config.compute_dtype == ("bfloat16" if accelerator in ("gpu", "tpu") else "float32")
+    assert config.compute_dtype == ("float32" if accelerator == "cpu" else "bfloat16")
     is_question = task in TASKS and TASKS[task].head == "span"
     assert config.train.max_seq_length == 0
     assert usual_length(task) == (384 if is_question else 128)

@@ -1,7 +1,11 @@
 """A disk that is full: said at once, by what was written, with what stood there before."""
 
+import errno
+import logging
 import os
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -40,6 +44,27 @@ def test_the_save_says_so_and_the_one_before_stays(disk, room, capfd):
     (disk / "ballast").unlink()
     checkpoints.save(artefacts.make_state(10), {})
     assert checkpoints.steps() == [10]
+
+
+def test_what_is_written_after_the_save_has_failed_goes_too(tmp_path, monkeypatch):
+    threads, heard = [], []
+
+    def write_arrays(folder, state):
+        def late():  # as TensorStore's and Orbax's threads do
+            time.sleep(0.4)
+            (folder / "state.orbax-checkpoint-tmp").mkdir(parents=True)
+            heard.append(not logging.getLogger("absl").disabled)  # a page of the thread's own
+
+        threads.append(threading.Thread(target=late))
+        threads[0].start()
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr("bert_jax.training.checkpoints.write_arrays", write_arrays)
+    monkeypatch.setattr("bert_jax.training.checkpoints._SETTLED", 0.8)
+    with pytest.raises(DiskError, match="could not be saved .No space left"):
+        Checkpoints(tmp_path, keep=1).save(artefacts.make_state(5), {})
+    assert not threads[0].is_alive() and not list(tmp_path.iterdir())
+    assert heard == [False]
 
 
 def test_logs_say_so_and_nobody_waits(disk):
