@@ -88,6 +88,8 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.train.batch_size = 256  # rows, over all devices
     config.train.max_seq_length = 128  # tokens of a sequence, special ones included
     config.train.max_predictions = 20  # masked tokens a sequence at most
+    config.train.predictions_at_once = 0 if on_accelerator else 256  # scored against the vocabulary
+    # together, on one device; fewer take less memory, on a CPU less time too; 0: all of a batch
     config.train.packed_length = 0  # tokens of a row that sequences share; 0: a row a sequence
     config.train.packed_sequences = 8  # of them in a shared row at most; shapes depend on it
     config.train.gradient_accumulation = 1  # parts that a batch is computed in

@@ -5,6 +5,7 @@ from flax.linen import Module
 from bert_jax.model.bert import Bert, BertOutput
 from bert_jax.model.config import SIZES, BertConfig, Execution
 from bert_jax.model.fused_attention import kernel_of
+from bert_jax.model.heads import Unscored
 from bert_jax.model.packing import Packing
 from bert_jax.model.placement import ACTIVATION_DIMENSIONS
 from bert_jax.model.with_heads import (
@@ -29,6 +30,7 @@ __all__ = [
     "Packing",
     "PretrainingLogits",
     "TagScores",
+    "Unscored",
     "initialize",
     "kernel_of",
     "make_model",

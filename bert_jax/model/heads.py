@@ -1,5 +1,7 @@
 """What stands on the encoder: the pooler and the two heads of pretraining."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -31,25 +33,43 @@ class Pooler(nn.Module):
         return self.execution.constrain(jnp.tanh(dense(first)), "batch", None)
 
 
+@dataclasses.dataclass(frozen=True)
+class Unscored:
+    """Predictions before the vocabulary is scored, which gives the largest array of a step.
+
+    Attributes:
+        hidden: a vector a prediction, [B, P, D].
+        table: a vector an entry of the vocabulary, [V, D].
+        bias: of each entry, [V].
+        execution: how products are computed.
+    """
+
+    hidden: Float[Array, "B P D"]
+    table: Float[Array, "V D"]
+    bias: Float[Array, "V"]
+    execution: Execution
+
+    def scores(self) -> Float[Array, "B P V"]:
+        """Score the vocabulary for every prediction."""
+        scores = product("bpd,vd->bpv", self.hidden, self.table, self.execution.compute_dtype)
+        return add_bias(self.execution.constrain(scores, "batch", "sequence", "vocab"), self.bias)
+
+
 class MaskedLanguageModelHead(nn.Module):
-    """Score the vocabulary at positions already gathered: no work where nothing is predicted."""
+    """Prepare positions already gathered for the vocabulary: no work where nothing is predicted."""
 
     config: BertConfig
     execution: Execution
 
     @nn.compact
-    def __call__(
-        self, hidden: Float[Array, "B P D"], token_table: Float[Array, "V D"]
-    ) -> Float[Array, "B P V"]:
+    def __call__(self, hidden: Float[Array, "B P D"], token_table: Float[Array, "V D"]) -> Unscored:
         config = self.config
         hidden = Dense(config, self.execution, config.hidden_size, name="transform")(hidden)
         hidden = LayerNorm(config, name="layer_norm")(activation(config.hidden_act)(hidden))
         if not config.tie_word_embeddings:
             token_table = self.param("decoder", initializer(config), token_table.shape)
         bias = self.param("bias", nn.initializers.zeros, (config.vocab_size,))
-        scores = product("bpd,vd->bpv", hidden, token_table, self.execution.compute_dtype)
-        scores = self.execution.constrain(scores, "batch", "sequence", "vocab")
-        return add_bias(scores, bias)
+        return Unscored(hidden, token_table, bias, self.execution)
 
 
 class NextSentenceHead(nn.Module):

@@ -10,7 +10,7 @@ from bert_jax.model.bert import Bert, BertOutput
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.crf import Chain, TagChain
 from bert_jax.model.dropout import dropout, split
-from bert_jax.model.heads import MaskedLanguageModelHead, NextSentenceHead
+from bert_jax.model.heads import MaskedLanguageModelHead, NextSentenceHead, Unscored
 from bert_jax.model.layers import Dense
 from bert_jax.model.packing import Packing
 
@@ -73,13 +73,26 @@ class BertForPretraining(nn.Module):
         With `packing`, rows hold several sequences; next sentences are scored for each place in
         `packing.starts`, one row's after the other's.
         """
+        unscored, next_sentence = self.before_scores(
+            input_ids, token_type_ids, attention_mask, positions, dropout_key, packing
+        )
+        return PretrainingLogits(unscored.scores(), next_sentence)
+
+    def before_scores(
+        self,
+        input_ids: Int[Array, "B T"],
+        token_type_ids: Int[Array, "B T"],
+        attention_mask: Int[Array, "B T"],
+        positions: Int[Array, "B P"],
+        dropout_key: Key[Array, ""] | None = None,
+        packing: Packing | None = None,
+    ) -> tuple[Unscored, Float[Array, "R 2"]]:
+        """Do all but score the vocabulary, for a loss that need not keep all scores."""
         output = self.bert(input_ids, token_type_ids, attention_mask, dropout_key, packing)
         gathered = jnp.take_along_axis(output.hidden, positions[:, :, None], axis=1)  # [B, P, D]
         gathered = self.execution.constrain(gathered, "batch", "sequence", None)
-        return PretrainingLogits(
-            self.masked_language_model(gathered, self.bert.embeddings.token_table),
-            self.next_sentence(output.pooled),
-        )
+        unscored = self.masked_language_model(gathered, self.bert.embeddings.token_table)
+        return unscored, self.next_sentence(output.pooled)
 
 
 class BertForSequenceClassification(nn.Module):

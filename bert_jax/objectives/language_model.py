@@ -1,62 +1,145 @@
-"""The loss of the masked language model."""
+"""The loss of the masked language model, and its gradient in the same pass over the scores."""
+
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from bert_jax.model import Execution, Unscored
 from bert_jax.objectives.objective import Metrics, Ratio
+from bert_jax.objectives.parts import sum_over_parts
+
+
+class _Sums(NamedTuple):
+    """Over the predictions that count: negative log-likelihood, and hits twice."""
+
+    loss: Float[Array, ""]
+    hits: Float[Array, ""]
+    hidden_hits: Float[Array, ""]
+
+
+class _Predicted(NamedTuple):
+    """What is to be predicted, and how much each prediction counts in either accuracy."""
+
+    labels: Int[Array, "B P"]
+    weights: Float[Array, "B P"]
+    hidden_weights: Float[Array, "B P"]
 
 
 def masked_language_model(
-    logits: Float[Array, "B P V"],
+    unscored: Unscored,
     labels: Int[Array, "B P"],
     weights: Float[Array, "B P"],
     hidden: Float[Array, "B P"],
+    at_once: int = 0,
 ) -> Metrics:
     """Sum negative log-likelihood (nats) and hits over the predictions that count.
 
     Args:
-        logits: scores of the vocabulary.
+        unscored: what scores the vocabulary.
         labels: what stood there.
         weights: 0 for an unused prediction, else 1.
         hidden: 1 where [MASK] is shown. The other predictions can be copied from the input, so
             their hits say little; `mlm_hidden_accuracy` leaves them out.
+        at_once: predictions scored together at most, but for those of one row; 0: all. No more
+            scores than that are ever in memory.
     """
-    losses, hits = _cross_entropy(logits, labels)
+    predicted = _Predicted(labels, weights, weights * hidden)
+    rows, predictions = labels.shape
+    parts = _parts(rows, predictions, at_once)
+    sums: _Sums = _sums(  # type: ignore[call-arg]
+        parts, unscored.execution, unscored.hidden, unscored.table, unscored.bias, predicted
+    )
     total = jnp.sum(weights)
     return {
-        "mlm_loss": Ratio(jnp.sum(losses * weights), total),
-        "mlm_accuracy": Ratio(jnp.sum(hits * weights), total),
-        "mlm_hidden_accuracy": Ratio(jnp.sum(hits * weights * hidden), jnp.sum(weights * hidden)),
+        "mlm_loss": Ratio(sums.loss, total),
+        "mlm_accuracy": Ratio(sums.hits, total),
+        "mlm_hidden_accuracy": Ratio(sums.hidden_hits, jnp.sum(predicted.hidden_weights)),
     }
 
 
-@jax.custom_vjp
-def _cross_entropy(
-    logits: Float[Array, "B P V"], labels: Int[Array, "B P"]
-) -> tuple[Float[Array, "B P"], Float[Array, "B P"]]:
-    """Return the loss of each prediction, and 1 where the label has the highest score."""
-    return _cross_entropy_forward(logits, labels)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _sums(
+    parts: int,
+    execution: Execution,
+    hidden: Float[Array, "B P D"],
+    table: Float[Array, "V D"],
+    bias: Float[Array, "V"],
+    predicted: _Predicted,
+) -> _Sums:
+    def compute(rows: tuple[Array, _Predicted], _: Array) -> tuple[_Sums, None]:
+        hidden, predicted = rows
+        return _softmax(Unscored(hidden, table, bias, execution), predicted)[0], None
+
+    return sum_over_parts(compute, (hidden, predicted), parts)[0]
 
 
-def _cross_entropy_forward(logits: Array, labels: Array):  # type: ignore[no-untyped-def]
-    # The exponentials are the dearest part and are kept for the backward pass in place of the
-    # logits; the label's own entry of the gradient is the only one that needs more.
-    highest = jnp.max(logits, axis=-1)
-    exponentials = jnp.exp(logits - highest[..., None])
-    total = jnp.sum(exponentials, axis=-1)
-    picked = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    losses = jnp.log(total) + highest - picked
-    hits = (picked >= highest).astype(logits.dtype)
-    return (losses, hits), (exponentials, total, labels)
+def _forward(
+    parts: int,
+    execution: Execution,
+    hidden: Array,
+    table: Array,
+    bias: Array,
+    predicted: _Predicted,
+) -> tuple[_Sums, tuple[Array, Array, Array]]:
+    def compute(rows: tuple[Array, _Predicted], _: Array) -> tuple[Any, Array]:
+        hidden, predicted = rows
+        unscored = Unscored(hidden, table, bias, execution)
+        sums, (of_hidden, *of_vocabulary) = _with_gradients(unscored, predicted)
+        return (sums, of_vocabulary), of_hidden
+
+    (sums, of_vocabulary), of_hidden = sum_over_parts(compute, (hidden, predicted), parts)
+    return sums, (of_hidden, *of_vocabulary)
 
 
-def _cross_entropy_backward(saved, cotangents):  # type: ignore[no-untyped-def]
-    exponentials, total, labels = saved
-    cotangent, _ = cotangents
+def _backward(
+    parts: int, execution: Execution, gradients: tuple[Array, Array, Array], cotangents: _Sums
+) -> tuple[Array, Array, Array, None]:
+    of_hidden, of_table, of_bias = (cotangents.loss * gradient for gradient in gradients)
+    return of_hidden, of_table, of_bias, None
+
+
+_sums.defvjp(_forward, _backward)
+
+
+def _with_gradients(
+    unscored: Unscored, predicted: _Predicted
+) -> tuple[_Sums, tuple[Array, Array, Array]]:
+    """Return the sums, and the gradients of the loss's in hidden states, table and bias."""
+
+    # Only a sum is differentiated, so its gradient is known up to a factor as soon as the scores
+    # are, and is taken while they are at hand.
+    def scores(hidden: Array, table: Array, bias: Array) -> Array:
+        return Unscored(hidden, table, bias, unscored.execution).scores()
+
+    _, backward = jax.vjp(scores, unscored.hidden, unscored.table, unscored.bias)
+    sums, (exponentials, total) = _softmax(unscored, predicted)
+    labels, weights, _ = predicted
     is_label = labels[..., None] == jnp.arange(exponentials.shape[-1])
-    gradient = exponentials * (cotangent / total)[..., None]
-    return gradient - jnp.where(is_label, cotangent[..., None], 0.0), None
+    gradient = exponentials * (weights / total)[..., None]
+    gradient -= jnp.where(is_label, weights[..., None], 0.0)
+    return sums, backward(jax.lax.optimization_barrier(gradient))
 
 
-_cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
+def _softmax(unscored: Unscored, predicted: _Predicted) -> tuple[_Sums, tuple[Array, Array]]:
+    """Return the sums, and of the softmax the exponentials [B, P, V] and their sums [B, P]."""
+    labels, weights, hidden_weights = predicted
+    scores = unscored.scores()
+    highest = jnp.max(scores, axis=-1)
+    exponentials = jnp.exp(scores - highest[..., None])
+    total = jnp.sum(exponentials, axis=-1)
+    picked = jnp.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
+    losses = jnp.log(total) + highest - picked
+    hits = (picked >= highest).astype(scores.dtype)
+    sums = _Sums(jnp.sum(losses * weights), jnp.sum(hits * weights), jnp.sum(hits * hidden_weights))
+    return sums, (exponentials, total)
+
+
+def _parts(rows: int, predictions: int, at_once: int) -> int:
+    """Find the least number of parts that divides the rows and leaves each `at_once` at most."""
+    if not at_once:
+        return 1
+    divisors = (n for n in range(1, rows + 1) if rows % n == 0)
+    return next(n for n in divisors if rows // n * predictions <= at_once or n == rows)

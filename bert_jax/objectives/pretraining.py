@@ -43,16 +43,18 @@ def pretraining_objective(
     with_nsp: bool,
     packed: bool = False,
     top_k: TopK = jax.lax.top_k,
+    at_once: int = 0,
 ) -> Objective:
     """Put the objective of BERT together.
 
     Args:
-        apply: `BertForPretraining(...).apply`.
+        apply: `BertForPretraining(...).apply`, for its `before_scores`.
         masking: how tokens are hidden.
         vocabulary: sizes and ids of the tokenizer.
         with_nsp: whether next sentence prediction is part of the loss.
         packed: whether several sequences share a row of a batch.
         top_k: that of `mask_tokens`.
+        at_once: that of `masked_language_model`.
     """
 
     def examples(batch: Any, key: Key[Array, ""]) -> PretrainingExamples:
@@ -85,7 +87,7 @@ def pretraining_objective(
         key: Key[Array, ""] | None,
     ) -> tuple[Float[Array, ""], Metrics]:
         masked = examples.masked
-        logits = apply(
+        unscored, follows = apply(
             {"params": params},
             masked.input_ids,
             examples.token_type_ids,
@@ -93,19 +95,21 @@ def pretraining_objective(
             masked.positions,
             key,
             examples.packing,
+            method="before_scores",
         )
         shown = jnp.take_along_axis(masked.input_ids, masked.positions, axis=1)
         metrics = masked_language_model(
-            logits.masked_language_model,
+            unscored,
             masked.labels,
             masked.weights,
             (shown == vocabulary.mask_id).astype(jnp.float32),
+            at_once,
         )
         total = metrics["mlm_loss"].numerator / (weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON)
         if with_nsp:
             weight = examples.next_sentence_weight
             metrics |= next_sentence(
-                logits.next_sentence,
+                follows,
                 examples.next_sentence_label.reshape(-1),
                 None if weight is None else weight.reshape(-1),
             )

@@ -116,6 +116,7 @@ def counted_flops(step: PretrainingStep, phase: Phase) -> float:
     one = MeshConfig(**{field.name: 1 for field in dataclasses.fields(MeshConfig)})
     alone = dataclasses.replace(
         step,
+        predictions_at_once=0,
         execution=dataclasses.replace(
             step.execution, scan_layers=False, rematerialize="none", attention="plain"
         ),

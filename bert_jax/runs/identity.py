@@ -15,6 +15,7 @@ from bert_jax.whole import write_json
 MAY_CHANGE = (
     "budget_minutes",
     "train.steps",
+    "train.predictions_at_once",
     "train.log_every",
     "train.eval_every",
     "train.checkpoint_every",

@@ -187,6 +187,7 @@ def _parts_of_step(
         "pairs": config.pairs,
         "masking": config.masking,
         "optimizer": config.optimizer,
+        "predictions_at_once": settings.predictions_at_once,
         "plan": plan_phases(settings.steps, first, config.phases, config.optimizer),
         "sharding": sharding,
         "seed": config.seed,

@@ -26,6 +26,7 @@ class TrainConfig(TrainingConfig):
     steps: int
     max_seq_length: int
     max_predictions: int
+    predictions_at_once: int
     packed_length: int
     packed_sequences: int
     eval_every: int
@@ -35,6 +36,7 @@ class TrainConfig(TrainingConfig):
 
     least: ClassVar[Mapping[str, int]] = {
         **TrainingConfig.least,
+        "predictions_at_once": 0,
         "eval_every": 1,
         "keep_checkpoints": 1,
     }

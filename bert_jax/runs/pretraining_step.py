@@ -58,6 +58,7 @@ class PretrainingStep:
     pairs: PairSampling
     masking: MaskingConfig
     optimizer: OptimizerConfig
+    predictions_at_once: int
     plan: Plan
     sharding: Sharding
     seed: int
@@ -138,6 +139,8 @@ class PretrainingStep:
             with_nsp=self.pairs.next_sentence,
             packed=bool(phase.packed_length) and not evaluation,
             top_k=self.activations.by_rows(jax.lax.top_k),
+            # Several devices would send each other the table's gradient once a part.
+            at_once=self.predictions_at_once if self.sharding.mesh.size == 1 else 0,
         )
 
         def examples(batch: Any, key: Array) -> Any:

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
 from bert_jax.objectives.objective import Metrics, Objective, Ratio
+from bert_jax.objectives.parts import sum_over_parts
 from bert_jax.training.state import TrainState, flatten, replaced, select
 
 # (state, batch, learning rate, largest norm) -> (state, metrics, norm of each parameter's gradient)
@@ -61,11 +62,12 @@ def make_train_step(
         if accumulation == 1:
             gradients, metrics = gradient(moving, examples, weights, dropout_key)
         else:
-            gradients, metrics = _accumulate(
-                lambda part, i: gradient(moving, part, weights, jax.random.fold_in(dropout_key, i)),
-                examples,
-                accumulation,
-            )
+
+            def compute(part: Any, i: Array) -> tuple[Any, None]:
+                key = jax.random.fold_in(dropout_key, i)
+                return gradient(moving, part, weights, key), None
+
+            (gradients, metrics), _ = sum_over_parts(compute, examples, accumulation)
         # The sums of squares are computed once: XLA merges those of the one norm, of each, and of
         # the clipping.
         norm = optax.tree.norm(gradients)
@@ -104,25 +106,3 @@ def make_eval_step(objective: Objective) -> EvalStep:
         return metrics
 
     return eval_step
-
-
-def _accumulate(
-    gradient: Callable[[Any, Array], tuple[Any, Metrics]], examples: Any, parts: int
-) -> tuple[Any, Metrics]:
-    """Sum gradients and metrics over parts of a batch, one part in memory at a time."""
-
-    def cut(x: Array) -> Array:
-        # Row i goes to part i % parts: each device's rows then spread evenly over the parts and
-        # none has to move.
-        return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
-
-    cut_examples = jax.tree.map(cut, examples)
-    first = jax.tree.map(lambda x: x[0], cut_examples)
-    shapes = jax.eval_shape(gradient, first, jnp.zeros((), jnp.int32))
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-
-    def add(total: Any, part: tuple[Any, Array]) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, gradient(*part)), None
-
-    total, _ = jax.lax.scan(add, zeros, (cut_examples, jnp.arange(parts)))
-    return total

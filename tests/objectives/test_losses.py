@@ -1,15 +1,24 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bert_jax.objectives.language_model import masked_language_model
+from bert_jax.model import Execution, Unscored
+from bert_jax.objectives import language_model
 from bert_jax.objectives.sentence_pair import next_sentence
 
 LOGITS = jax.random.normal(jax.random.key(0), (3, 4, 11)) * 4
 LABELS = jax.random.randint(jax.random.key(1), (3, 4), 0, 11)
 WEIGHTS = jnp.asarray([[1.0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]])
 HIDDEN = jnp.asarray([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 1, 1, 1]])
+
+
+def masked_language_model(logits, labels, weights, hidden, at_once=0):
+    """Let the hidden states be the scores."""
+    unscored = Unscored(logits, jnp.eye(logits.shape[-1]), jnp.zeros(logits.shape[-1]), Execution())
+    return language_model.masked_language_model(unscored, labels, weights, hidden, at_once)
 
 
 def log_softmax(logits):
@@ -80,6 +89,35 @@ def test_large_scores_neither_overflow_nor_vanish(shift):
     certain = jnp.zeros((1, 1, 3)).at[0, 0, 1].set(1e4)
     assert mlm_loss(certain, jnp.asarray([[1]]), jnp.ones((1, 1))) == 0
     assert mlm_loss(certain, jnp.asarray([[0]]), jnp.ones((1, 1))) == 1e4
+
+
+@pytest.mark.parametrize(("at_once", "parts"), [(12, 1), (11, 3), (4, 3), (1, 3), (0, 1)])
+def test_the_vocabulary_is_scored_in_as_few_parts_as_hold_so_many_predictions(at_once, parts):
+    assert language_model._parts(3, 4, at_once) == parts
+
+
+def test_parts_come_to_the_sums_and_gradients_of_the_whole():
+    hidden = jax.random.normal(jax.random.key(2), (6, 2, 5))
+    table, bias = (jax.random.normal(jax.random.key(i), s) for i, s in ((3, (11, 5)), (4, (11,))))
+    labels, weights, shown = (x.reshape(6, 2) for x in (LABELS, WEIGHTS, HIDDEN))
+
+    def loss(inputs, at_once):
+        unscored = Unscored(*inputs, Execution())
+        found = language_model.masked_language_model(unscored, labels, weights, shown, at_once)
+        return 3 * found["mlm_loss"].numerator, found
+
+    def plain(inputs):
+        hidden, table, bias = inputs
+        return 3 * jnp.sum(plain_loss(hidden @ table.T + bias, labels) * weights)
+
+    inputs = (hidden, table, bias)
+    gradients, whole = jax.grad(loss, has_aux=True)(inputs, 0)
+    in_parts, metrics = jax.grad(loss, has_aux=True)(inputs, 5)  # two rows at a time
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(close, in_parts, gradients)
+    jax.tree.map(close, metrics, whole)
+    jax.tree.map(close, loss(inputs, 5)[1], whole)  # as in evaluation, undifferentiated
+    jax.tree.map(close, gradients, jax.grad(plain)(inputs))
 
 
 def test_next_sentence_is_a_sum_over_rows():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bert_jax.data.batches import Batch
-from bert_jax.model import PretrainingLogits
+from bert_jax.model import Execution, Unscored
 from bert_jax.objectives.masking import Masking, Vocabulary
 from bert_jax.objectives.pretraining import pretraining_objective
 
@@ -15,14 +15,16 @@ LENGTHS = np.array([24, 7, 12, 24, 5, 18])
 MASKING = Masking(0.15, 5, 0.8, 0.1)
 
 
-def apply(variables, ids, segments, mask, positions, key, packing):
+def apply(variables, ids, segments, mask, positions, key, packing, method):
     """A model of two tables: each token scores the vocabulary, each first token the pair."""
     assert packing is None
+    assert method == "before_scores"
     params = variables["params"]
     chosen = jnp.take_along_axis(ids + segments + mask, positions, 1)
     words, pairs = params["words"][chosen], params["pairs"][ids[:, 1]]
     scale = 1.0 if key is None else 1 + jax.random.uniform(key)
-    return PretrainingLogits(words * scale, pairs * scale)
+    unscored = Unscored(words * scale, jnp.eye(SIZE), jnp.zeros(SIZE), Execution())
+    return unscored, pairs * scale
 
 
 def objective(with_nsp=True):
