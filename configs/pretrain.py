@@ -41,6 +41,8 @@ def get_config(arguments: str = "") -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.path = "builtin"  # prepared folder or URL, or text: pattern, tfds:NAME, builtin
+    config.data.dupe_factor = 0  # copies of the text, of fixed pairs and masks, that come again and
+    # again, as in the original (10); 0: pairs and masks are new in every epoch
 
     config.prepare = prepare.get_config()  # how text is prepared when data.path is text
     del config.prepare.input, config.prepare.output

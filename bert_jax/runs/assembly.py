@@ -51,6 +51,7 @@ class Pretraining(PretrainingStep):
     corpus: Corpus
     tokenizer: Tokenizer
     output_bias: str
+    dupe_factor: int
     eval_sequences: int
     samples: int
     probe_every: int
@@ -120,7 +121,7 @@ class Pretraining(PretrainingStep):
         return Stage(
             start=phase.start,
             end=phase.end,
-            train_step=together(self.train_step(phase)),
+            train_step=together(self.train_step(phase, self._repeat_after(phase, rows))),
             batch=batch,
             rows=rows_of,
             shardings=jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state),
@@ -142,8 +143,11 @@ class Pretraining(PretrainingStep):
     def _batches(
         self, phase: Phase, rows: PretrainingRows
     ) -> tuple[Callable[[int], Any], Callable[[int], NDArray[np.int64]]]:
+        repeat_after = self._repeat_after(phase, rows)
+
         def rows_of(step: int) -> NDArray[np.int64]:
-            first = (step - phase.start) * phase.batch_size
+            place = step - phase.start
+            first = (place % repeat_after if repeat_after else place) * phase.batch_size
             return np.arange(first, first + phase.batch_size)
 
         def batch(step: int) -> Any:
@@ -152,6 +156,10 @@ class Pretraining(PretrainingStep):
             )
 
         return batch, rows_of
+
+    def _repeat_after(self, phase: Phase, rows: PretrainingRows) -> int:
+        """Count the steps that the copies of the text last; 0: there are ever new ones."""
+        return -(-self.dupe_factor * rows.rows_per_epoch // phase.batch_size)
 
     def _initialize(self) -> TrainState:
         state = super()._initialize()

@@ -33,7 +33,7 @@ MAY_CHANGE = (
     "attention",
 )
 # What runs that were begun before there was such a field did.
-BEFORE = {"optimizer.mu_dtype": "float32"}
+BEFORE = {"optimizer.mu_dtype": "float32", "data.dupe_factor": 0}
 
 
 def check_config(path: Path, config: Mapping[str, Any]) -> None:

@@ -141,6 +141,7 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
         corpus=corpus,
         tokenizer=tokenizer,
         output_bias=config.output_bias,
+        dupe_factor=config.data.dupe_factor,
         eval_sequences=settings.eval_sequences,
         samples=settings.samples,
         probe_every=config.probe.every,

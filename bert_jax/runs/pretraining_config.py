@@ -17,6 +17,11 @@ class DataConfig:
     """Where the text comes from."""
 
     path: str
+    dupe_factor: int
+
+    def __post_init__(self) -> None:
+        if self.dupe_factor < 0:
+            raise ValueError(f"dupe_factor={self.dupe_factor} must be 0, for no copies, or more")
 
 
 @dataclass(frozen=True)

@@ -156,11 +156,17 @@ class PretrainingStep:
             most = max(most, round(rate * phase.max_seq_length))
         return Masking(rate, most, self.masking.mask_share, self.masking.random_share)
 
-    def train_step(self, phase: Phase) -> Any:
-        """Jit the `TrainStep` of a phase; the state that it is given is donated."""
+    def train_step(self, phase: Phase, repeat_after: int = 0) -> Any:
+        """Jit the `TrainStep` of a phase; the state that it is given is donated.
+
+        After `repeat_after` steps masks are drawn as before; 0: anew in every step.
+        """
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         step = make_train_step(
-            self.objective(phase), self.transformation, accumulation=phase.gradient_accumulation
+            self.objective(phase),
+            self.transformation,
+            accumulation=phase.gradient_accumulation,
+            repeat_after=repeat_after,
         )
         return jax.jit(
             step,

@@ -25,6 +25,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     accumulation: int = 1,
+    repeat_after: int = 0,
     moves: Callable[[str], bool] = lambda path: True,
 ) -> TrainStep:
     """Build a `TrainStep`, a pure function to be jitted.
@@ -33,6 +34,7 @@ def make_train_step(
         objective: what is trained.
         optimizer: its state covers the parameters that move, and those alone.
         accumulation: parts that a batch is computed in.
+        repeat_after: steps after which examples are drawn as before; 0: anew in every step.
         moves: tells by its path whether a parameter is trained. For the others no gradient is
             computed, so what lies below the lowest one that moves has no backward pass.
 
@@ -51,6 +53,9 @@ def make_train_step(
     ) -> tuple[TrainState, Metrics, Array]:
         key = jax.random.fold_in(state.key, state.step)
         examples_key, dropout_key = jax.random.split(key)
+        if repeat_after:
+            key = jax.random.fold_in(state.key, state.step % repeat_after)
+            examples_key, _ = jax.random.split(key)
         examples = objective.examples(batch, examples_key)
         weights = objective.weights(examples)
         moving = select(state.params, moves)
