@@ -40,6 +40,7 @@ def draw_panel(
     key: str,
     description: str,
     unit: str = "number",
+    log: bool | None = None,
 ) -> Markup:
     """Draw a metric against a field: a dot for each run, the means of equal values joined.
 
@@ -49,12 +50,14 @@ def draw_panel(
         key: a name that no other figure of the page has.
         description: for readers who cannot see it.
         unit: how the vertical axis writes numbers: "number" or "percent".
+        log: of a field that was searched over a range, whose values stand where they are, not side
+            by side: whether on a logarithmic scale.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
     levels = sorted({point.value for point in points})
-    side_by_side = len(levels) <= _MOST_LEVELS
+    side_by_side = len(levels) <= _MOST_LEVELS and log is None
     place = {v: float(i) if side_by_side else v for i, v in enumerate(levels)}
     columns = [[p for p in points if p.value == level] for level in levels]
     with matplotlib.rc_context(STYLE):
@@ -83,7 +86,9 @@ def draw_panel(
             )
         axes.set_ylim(limits)
         dress(axes, unit)
-        _dress_fields(axes, levels, side_by_side)
+        if log is None:
+            log = levels[0] > 0 and levels[-1] > _WIDE * levels[0]
+        _dress_fields(axes, levels, side_by_side, log)
         return to_svg(figure, key, description)
 
 
@@ -129,13 +134,13 @@ def draw_overlaid(
         return to_svg(figure, key, description)
 
 
-def _dress_fields(axes: "Axes", levels: Sequence[float], side_by_side: bool) -> None:
+def _dress_fields(axes: "Axes", levels: Sequence[float], side_by_side: bool, log: bool) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     if side_by_side:
         axes.set_xlim(-0.5, len(levels) - 0.5)
         axes.xaxis.set_major_locator(FixedLocator(list(range(len(levels)))))
-    elif levels[0] > 0 and levels[-1] > _WIDE * levels[0]:
+    elif log and levels[0] > 0:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     else:

@@ -1,7 +1,7 @@
 """The folder of a sweep as plain values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bert_jax.errors import DataError
@@ -21,6 +21,7 @@ class Sweep:
     fields: tuple[str, ...]
     trials: tuple[Trial, ...]
     problems: tuple[str, ...]
+    ranges: dict[str, bool] = field(default_factory=dict)  # searched; whether logarithmically
 
     @property
     def labels(self) -> dict[str, str]:
@@ -56,7 +57,8 @@ def read_sweep(folder: Path) -> Sweep:
     plan = as_dict(read_json(folder / PLAN, problems))
     runs = {name: as_dict(run) for name, run in as_dict(plan.get("runs")).items()}
     trials = tuple(read_trial(folder / name, run) for name, run in runs.items())
-    fields = [field for field in as_list(plan.get("fields")) if isinstance(field, str)]
+    fields = [name for name in as_list(plan.get("fields")) if isinstance(name, str)]
+    space = {name: as_dict(part) for name, part in as_dict(plan.get("space")).items()}
     return Sweep(
         name=folder.resolve().name,
         verb=as_text(plan.get("verb")),
@@ -64,4 +66,5 @@ def read_sweep(folder: Path) -> Sweep:
         fields=tuple(fields),
         trials=trials,
         problems=tuple(problems),
+        ranges={name: part.get("log") is True for name, part in space.items() if "low" in part},
     )
