@@ -28,13 +28,13 @@ class Told:
 
     Attributes:
         places: of its values in the space.
-        state: "finished"; "diverged", which says that its values are bad; "failed", which says
-            nothing of them; "running", also of one that is yet to be.
+        state: "finished"; "failed", which is worse than all that finished; "running", also of one
+            that is yet to be.
         value: what it came to, of a finished one.
     """
 
     places: Mapping[str, float]
-    state: Literal["finished", "diverged", "failed", "running"]
+    state: Literal["finished", "failed", "running"]
     value: float | None = None
 
 
@@ -71,8 +71,8 @@ def suggestions(
 
     states = {
         "finished": TrialState.COMPLETE,
-        "diverged": TrialState.PRUNED,  # ranked after all that finished
-        "failed": TrialState.FAIL,
+        # Not FAIL, which TPE leaves out: where it knows of nothing it would try again and again.
+        "failed": TrialState.PRUNED,
         "running": TrialState.RUNNING,
     }
     drawn = int(np.random.SeedSequence((seed, len(told))).generate_state(1)[0])

@@ -20,7 +20,7 @@ from bert_jax.sweeps.plan import Plan, PlannedRun, keep_plan
 from bert_jax.sweeps.sampler import Told, need_optuna, suggestions
 from bert_jax.sweeps.space import Check, Space, read_space
 
-_MOST_SUGGESTIONS = 5000  # looked at until one is new and can be
+_MOST_SUGGESTIONS = 1000  # looked at until one is new and can be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,9 @@ class Search:
         return self._keep(before, folder)
 
     def is_over(self, trial: Trial, folder: Path) -> bool:
-        """Tell whether a run has finished or diverged, which is an answer too."""
-        return trial.state == "finished" or _diverged(trial, folder)
+        """Tell whether a run has finished; or failed by its values, which would do so again."""
+        diverged = read_code(folder / trial.name) == NumericsError.exit_code
+        return trial.state == "finished" or (trial.state == "failed" and diverged)
 
     def more(self, folder: Path, metric: str) -> Iterator[PlannedRun]:
         """Choose runs until there are enough, or no other can be found."""
@@ -65,22 +66,19 @@ class Search:
                 metric and known and metric not in known
             ):
                 return
-            chosen = self._choose(sweep, folder, metric)
+            chosen = self._choose(sweep, metric)
             if chosen is None:
                 return
             yield from self._keep([chosen], folder)
 
-    def _choose(self, sweep: Sweep, folder: Path, metric: str) -> dict[str, str] | None:
+    def _choose(self, sweep: Sweep, metric: str) -> dict[str, str] | None:
         """Choose a run that is new and whose config can be."""
         ranking = rank(sweep, metric)
         inside = self._inside(sweep)
         seen = [self.space.texts(places) for _, places in inside]
         suggested = suggestions(
             self.space,
-            [
-                _told(trial, places, value_of(trial, ranking.metric), folder)
-                for trial, places in inside
-            ],
+            [_told(trial, places, value_of(trial, ranking.metric)) for trial, places in inside],
             lower_is_better=ranking.lower_is_better,
             seed=self.seed,
         )
@@ -134,16 +132,8 @@ def make_search(
     return Search(plan((), space.as_json()), space, trials, seed, check)
 
 
-def _told(trial: Trial, places: dict[str, float], value: float | None, folder: Path) -> Told:
+def _told(trial: Trial, places: dict[str, float], value: float | None) -> Told:
     if value is not None and math.isfinite(value):
         return Told(places, "finished", value)
-    if _diverged(trial, folder):
-        return Told(places, "diverged")
     over = trial.state in ("finished", "failed")
     return Told(places, "failed" if over else "running")
-
-
-def _diverged(trial: Trial, folder: Path) -> bool:
-    """Tell whether a run's numbers stopped being finite: its values are to blame, not chance."""
-    code = NumericsError.exit_code
-    return trial.state == "failed" and read_code(folder / trial.name) == code

@@ -17,7 +17,7 @@ from bert_jax.sweeps.overrides import as_text
 Check = Callable[[Sequence[Mapping[str, str]]], Sequence[Mapping[str, Any]]]
 
 _WANTED = "FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=VALUE,VALUE"
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+|\d*\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"(?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})(?P<log>:log)?")
 _FIGURES = 3  # to which a range is told apart, about; more say nothing and make long names
 
