@@ -50,9 +50,11 @@ setup(
         "beam": ["apache-beam>=2.77,<2.80"],
         "gs": ["gcsfs>=2024.6,<2027"],
         "s3": ["s3fs>=2024.6,<2027"],
+        "search": ["optuna>=5,<6"],
         "slurm": ["submitit>=1.5,<2"],
         "test": [
             "beartype>=0.20,<1",
+            "optuna>=5,<6",
             "pyright>=1.1.400,<2",
             "pytest>=9,<10",
             "pytest-xdist>=3.6,<4",

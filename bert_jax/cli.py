@@ -122,6 +122,28 @@ def build(cls: type[T], values: Mapping[str, Any] | ConfigDict, where: str) -> T
         raise ConfigError(f"{where}: {error}") from error
 
 
+def overrides(known: flags.FlagValues) -> dict[str, Any]:
+    """Return the fields of the config that a command line sets, as plain values."""
+    found = config_flags.get_override_values(known["config"])
+    return {k: v.to_dict() if isinstance(v, ConfigDict) else v for k, v in found.items()}
+
+
+def read_field(config: str, field: str, text: str) -> Any:
+    """Read the value of a config's field from text, as the command line of an entry does.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    words = ["run", f"--config={config}", f"--config.{field}={text}"]
+    known = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=known, sys_argv=words)
+    try:
+        known(words)
+    except (flags.Error, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(str(error).removeprefix(f"flag {words[-1]}: ")) from error
+    return overrides(known)[field]
+
+
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Say which of the known fields a misspelt one may have meant, "" where none is like it."""
     known = list(known)

@@ -5,18 +5,19 @@
         --grid optimizer.learning_rate=2e-5,3e-5,5e-5 --grid seed=0:5 --workdir=runs/mrpc-sweep
 
 Every combination is a run of its own, in a folder of its own. The same command continues a sweep
-that was stopped; more values of the same fields add runs to it. `--sweep=FILE` takes the place of
-the grids: a Python file with
-
-    def sweep():
-        yield {"optimizer.learning_rate": 1e-4, "seed": 0}
+that was stopped; more values of the same fields add runs to it. In place of grids, `--sweep=FILE`
+takes a Python file whose `sweep()` yields runs as `{"optimizer.learning_rate": 1e-4, "seed": 0}`;
+`--search optimizer.learning_rate=1e-5..1e-3:log --search train.batch_size=16,32 --trials=20`
+chooses the values of a run by what the runs before it came to.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from bert_jax import cli
 from bert_jax.errors import ConfigError
@@ -24,12 +25,19 @@ from bert_jax.sweeps.checking import check_runs
 from bert_jax.sweeps.grid import read_grid
 from bert_jax.sweeps.launchers import make_launcher
 from bert_jax.sweeps.plan import Plan
+from bert_jax.sweeps.search import make_search
+from bert_jax.sweeps.source import Listed, Source
 from bert_jax.sweeps.sweep_file import read_sweep_file
 from bert_jax.sweeps.sweeping import sweep
 
 _VERB = flags.DEFINE_string("verb", "", "What each run does: pretrain or finetune.")
 _GRID = flags.DEFINE_multi_string("grid", [], "FIELD=VALUE,VALUE or FIELD=FIRST:END; may repeat.")
 _SWEEP = flags.DEFINE_string("sweep", None, "In place of --grid: a Python file with `sweep`.")
+_SEARCH = flags.DEFINE_multi_string(
+    "search", [], "FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=VALUE,VALUE; may repeat."
+)
+_TRIALS = flags.DEFINE_integer("trials", None, "Runs of a search, all in all.", lower_bound=1)
+_SEARCH_SEED = flags.DEFINE_integer("search_seed", 0, "Of a search's choices.", lower_bound=0)
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at once.", lower_bound=1)
 _METRIC = flags.DEFINE_string("metric", "", "To rank by; without it the task's first, or the loss.")
 _LAUNCHER = flags.DEFINE_string("launcher", "local", "Where the runs go: local or slurm.")
@@ -41,24 +49,35 @@ def main(arguments: cli.Arguments) -> int:
     assert arguments.workdir is not None
     verb, values = _VERB.value, arguments.config.to_dict()
     config_class = _config_class(verb)
-    if bool(_GRID.value) == bool(_SWEEP.value):
-        raise ConfigError("wants one of --grid=FIELD=VALUE,VALUE and --sweep=FILE")
-    source = f"--sweep={_SWEEP.value}:" if _SWEEP.value else "--grid"
-    asked = read_sweep_file(Path(_SWEEP.value)) if _SWEEP.value else read_grid(_GRID.value)
     config = config_flags.get_config_filename(flags.FLAGS["config"])
-    common = _overrides(flags.FLAGS)
-    overrides = check_runs(
-        asked,
-        source=source,
+    common = cli.overrides(flags.FLAGS)
+    check = partial(
+        check_runs,
         values=values,
         common=common,
-        read=lambda field, text: _read(config, field, text),
+        read=partial(cli.read_field, config),
         build=lambda values: cli.build(config_class, values, "config"),
     )
-    plan = Plan(verb, config, common, values, overrides)
-    folder = arguments.workdir
-    launcher = make_launcher(_LAUNCHER.value, folder, _JOBS.value, _SLURM.value)
-    return sweep(plan, folder, launcher, _METRIC.value)
+    source = _source(partial(Plan, verb, config, common, values), check)
+    folder, chosen = arguments.workdir, bool(_SEARCH.value)
+    launcher = make_launcher(_LAUNCHER.value, folder, _JOBS.value, _SLURM.value, chosen=chosen)
+    return sweep(source, folder, launcher, _METRIC.value)
+
+
+def _source(plan: Callable[..., Plan], check: Callable[..., Any]) -> Source:
+    if sum(map(bool, (_GRID.value, _SWEEP.value, _SEARCH.value))) != 1:
+        raise ConfigError(
+            "wants one of --grid=FIELD=VALUE,VALUE, --sweep=FILE and --search=FIELD=LOW..HIGH"
+        )
+    if _SEARCH.value:
+        check = partial(check, source="--search")
+        return make_search(plan, _SEARCH.value, _TRIALS.value, _SEARCH_SEED.value, check)
+    if _TRIALS.value is not None:
+        raise ConfigError(f"--trials={_TRIALS.value}: is for --search")
+    if _SWEEP.value:
+        asked = read_sweep_file(Path(_SWEEP.value))
+        return Listed(plan(check(asked, source=f"--sweep={_SWEEP.value}:")))
+    return Listed(plan(check(read_grid(_GRID.value), source="--grid")))
 
 
 def _config_class(verb: str) -> type:
@@ -69,24 +88,6 @@ def _config_class(verb: str) -> type:
     if verb not in classes:
         raise ConfigError(f"--verb={verb}: wants {' or '.join(classes)}")
     return classes[verb]
-
-
-def _read(config: str, field: str, text: str) -> Any:
-    """Read a field's value as the command line of a run does."""
-    words = ["run", f"--config={config}", f"--config.{field}={text}"]
-    known = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=known, sys_argv=words)
-    try:
-        known(words)
-    except (flags.Error, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(str(error).removeprefix(f"flag {words[-1]}: ")) from error
-    return _overrides(known)[field]
-
-
-def _overrides(known: flags.FlagValues) -> dict[str, Any]:
-    """Return the fields that a command line sets, as plain values."""
-    found = config_flags.get_override_values(known["config"])
-    return {k: v.to_dict() if isinstance(v, ConfigDict) else v for k, v in found.items()}
 
 
 if __name__ == "__main__":

@@ -194,7 +194,16 @@ def test_another_sweep_is_refused(swept, command):
     ("words", "verb", "message"),
     [
         (["--grid=seed=0:2"], "train", "--verb=train: wants pretrain or finetune"),
-        ([], "finetune", "wants one of --grid=FIELD=VALUE,VALUE and --sweep=FILE"),
+        (
+            ["--grid=seed=0:2", "--search=train.batch_size=8..16", "--trials=4"],
+            "finetune",
+            "wants one of --grid=FIELD=VALUE,VALUE, --sweep=FILE and --search=FIELD=LOW..HIGH",
+        ),
+        (
+            ["--search=train.epoch=1..4", "--trials=4"],
+            "finetune",
+            "--search train.epoch: no such field; the nearest is train.epochs",
+        ),
         (["--grid=seed="], "finetune", "--grid seed=: no values"),
         (["--grid=sed=1"], "finetune", "--grid sed: no such field; the nearest is seed"),
         (["--grid=seed=1.5"], "finetune", "--grid seed=1.5: invalid literal for int()"),

@@ -49,14 +49,14 @@ def _values(grid: str, text: str) -> list[str]:
         if len(numbers) > MOST_RUNS:
             raise ConfigError(f"--grid {grid}: a sweep has at most {MOST_RUNS:,} runs")
         return [str(number) for number in numbers]
-    values = _split(text)
+    values = split(text)
     if not all(values):
         what = "a value is empty" if any(values) else "no values"
         raise ConfigError(f"--grid {grid}: {what}; wants FIELD=VALUE,VALUE")
     return values
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
     """Split at commas that stand in no brackets: a value may be a list itself."""
     parts, depth = [""], 0
     for letter in text:

@@ -1,7 +1,8 @@
 """Start runs, some at once, until all have ended or the user asks to stop."""
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from bert_jax.errors import WorkdirInUse
@@ -56,29 +57,35 @@ class Watcher(Protocol):
 
 
 def launch(
-    runs: Sequence[PlannedRun], launcher: Launcher, stop: StopRequest, watcher: Watcher
+    runs: Iterable[PlannedRun], launcher: Launcher, stop: StopRequest, watcher: Watcher
 ) -> None:
     """Start every run and wait for all; a run that fails does not end the others.
 
+    A run is taken when there is room for it, so it may be one that is chosen by how others ended.
     Once a stop is asked for nothing is started; what runs is told, and waited for. A run that
     another process holds, perhaps one that outlived a sweep that was killed, is tried again
     until that has ended.
     """
-    waiting = [(0.0, run) for run in runs]  # not before then
+    untried = iter(runs)
+    waiting: list[tuple[float, PlannedRun]] = []  # not before then
     live: dict[PlannedRun, Process] = {}
     told = False
-    while waiting or live:
+    while True:
         if stop.number is not None and not told:
+            untried = iter(())
             waiting.clear()
             for process in live.values():
                 process.stop(stop.number)
             told = True
-        ready = [entry for entry in waiting if entry[0] <= time.monotonic()]
-        ready = ready[: launcher.at_once - len(live)]
-        if ready:
-            waiting = [entry for entry in waiting if entry not in ready]
-            starting = [run for _, run in ready]
+        room = launcher.at_once - len(live)
+        ready = [entry for entry in waiting if entry[0] <= time.monotonic()][:room]
+        waiting = [entry for entry in waiting if entry not in ready]
+        starting = [run for _, run in ready]
+        starting += itertools.islice(untried, room - len(starting))
+        if starting:
             live |= zip(starting, launcher.start(starting), strict=True)
+        if not waiting and not live:
+            return
         for run, process in list(live.items()):
             code = process.poll()
             if code is None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Plan:
         common: what all runs override.
         values: the config with that.
         overrides: what each run overrides besides.
+        space: of a search, what each field is chosen from; see `Space.as_json`.
     """
 
     verb: str
@@ -40,11 +41,12 @@ class Plan:
     common: Mapping[str, Any]
     values: Mapping[str, Any]
     overrides: tuple[Mapping[str, Any], ...]
+    space: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:
         """The fields in which the runs differ."""
-        return list(dict.fromkeys(field for run in self.overrides for field in run))
+        return list(dict.fromkeys(name for run in (self.space, *self.overrides) for name in run))
 
     def words(self, overrides: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
         """Write the command of a run behind "python"."""
@@ -83,6 +85,7 @@ def keep_plan(plan: Plan, folder: Path) -> list[PlannedRun]:
         "config": plan.config,
         "fields": plan.fields,
         "values": plan.values,
+        "space": {**(before["space"] if before else {}), **plan.space},
         "runs": runs,
     }
     write_json(folder / PLAN, kept)
@@ -105,6 +108,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
             "verb": found["verb"],
             "fields": list(found["fields"]),
             "values": dict(found["values"]),
+            "space": dict(found.get("space", {})),
             "runs": runs,
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

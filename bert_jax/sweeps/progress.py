@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,17 +23,19 @@ class Progress:
     Args:
         folder: the sweep's.
         metric: to show of a run that has finished; "" for the runs' own.
-        names: of the runs that this command asks for.
+        names: of the runs that this command asks for; more may come.
+        total: how many they are to be in the end.
     """
 
-    def __init__(self, folder: Path, metric: str, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, metric: str, names: Collection[str], total: int) -> None:
         self._folder = folder
         self._metric = metric
-        self._names = frozenset(names)
+        self._names = names
+        self._total = total
         self._not_before = 0.0
         self._terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            total=len(names),
+            total=total,
             disable=not self._terminal,
             dynamic_ncols=True,
             bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
@@ -84,5 +86,5 @@ class Progress:
 
     def _counts(self, sweep: Sweep) -> str:
         mine = [trial.state for trial in self._mine(sweep)]
-        text = f"{mine.count('finished')} of {len(mine)} finished"
+        text = f"{mine.count('finished')} of {self._total} finished"
         return f"{text}, {mine.count('failed')} failed" if "failed" in mine else text

@@ -46,16 +46,15 @@ class Slurm:
 
     Args:
         folder: where submitit keeps its files.
-        jobs: of the array at once.
+        jobs: of an array at once.
         options: of sbatch, "NAME=VALUE", by the names that submitit gives them.
         queue: what tells of the jobs; Slurm's by default.
         cluster: "local" runs the same jobs without Slurm.
+        at_once: runs handed over to Slurm, which decides how many of them go on.
 
     Raises:
         ConfigError: there is no submitit or no Slurm here, or an option is unknown.
     """
-
-    at_once = MOST_RUNS  # how many of them go on, Slurm decides
 
     def __init__(
         self,
@@ -64,7 +63,9 @@ class Slurm:
         options: Sequence[str],
         queue: Queue | None = None,
         cluster: str = "slurm",
+        at_once: int = MOST_RUNS,
     ) -> None:
+        self.at_once = at_once
         try:
             import submitit
         except ImportError as error:

@@ -1,13 +1,16 @@
 """A sweep in its folder, from the first start to its table."""
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 from bert_jax.errors import BertJaxError, ConfigError
 from bert_jax.report.sweep.folder import read_sweep
 from bert_jax.report.sweep.page import write_page
 from bert_jax.sweeps.launching import Launcher, launch
-from bert_jax.sweeps.plan import Plan, keep_plan
+from bert_jax.sweeps.plan import PlannedRun
 from bert_jax.sweeps.progress import Progress
+from bert_jax.sweeps.source import Source
 from bert_jax.sweeps.table import RESULTS, describe_results, write_results
 from bert_jax.training.signals import stop_requests
 from bert_jax.training.workdir import locked
@@ -15,14 +18,14 @@ from bert_jax.training.workdir import locked
 _FAILED = BertJaxError.exit_code
 
 
-def sweep(plan: Plan, folder: Path, launcher: Launcher, metric: str) -> int:
+def sweep(source: Source, folder: Path, launcher: Launcher, metric: str) -> int:
     """Run, or continue, a sweep; return the exit code.
 
-    Runs that have finished stay as they are, those half done continue, and those that failed are
-    tried again.
+    Runs that have finished stay as they are, those half done continue, those that failed are tried
+    again; then come those that are chosen by what the others came to, if any are.
 
     Args:
-        plan: what to run.
+        source: what to run.
         folder: the sweep's; each run has a folder in it.
         launcher: starts the runs.
         metric: to rank by; "" is the runs' own.
@@ -31,19 +34,27 @@ def sweep(plan: Plan, folder: Path, launcher: Launcher, metric: str) -> int:
         ConfigError: the folder holds something else, or no run that finished has the metric.
     """
     with locked(folder), stop_requests() as stop:
-        asked = keep_plan(plan, folder)
-        states = {trial.name: trial.state for trial in read_sweep(folder).trials}
-        left = [run for run in asked if states[run.name] != "finished"]
-        others = len(states) - len(asked)
+        asked = source.keep(folder)
+        trials = {trial.name: trial for trial in read_sweep(folder).trials}
+        left = [run for run in asked if not source.is_over(trials[run.name], folder)]
+        finished = sum(trials[run.name].state == "finished" for run in asked)
+        total, others = max(source.total, len(asked)), len(trials) - len(asked)
         print(
-            f"{folder}: {len(asked)} runs, {len(asked) - len(left)} of them finished"
+            f"{folder}: {total} runs, {finished} of them finished"
             + (f"; {others} more of an earlier command" if others else ""),
             flush=True,
         )
-        if left:
-            progress = Progress(folder, metric, [run.name for run in asked])
+        names = {run.name for run in asked}
+        if left or len(asked) < total:
+            progress = Progress(folder, metric, names, total)
+
+            def more() -> Iterator[PlannedRun]:
+                for run in source.more(folder, metric):
+                    names.add(run.name)
+                    yield run
+
             try:
-                launch(left, launcher, stop, progress)
+                launch(itertools.chain(left, more()), launcher, stop, progress)
             finally:
                 progress.close()
         done = read_sweep(folder)
@@ -53,11 +64,13 @@ def sweep(plan: Plan, folder: Path, launcher: Launcher, metric: str) -> int:
         if stop.number is not None:
             print("stopped; what the runs had done is saved")
             return 128 + stop.number
-        mine = [trial for trial in done.trials if trial.name in {run.name for run in asked}]
+        mine = [trial for trial in done.trials if trial.name in names]
         known = dict.fromkeys(name for trial in mine for name in trial.metrics or {})
         if metric and known and metric not in known:
             raise ConfigError(
                 f"--metric={metric}: no run has it; they have {', '.join(known)}. The same "
                 "command with one of these ranks them, and runs nothing again"
             )
+        if len(names) < total:
+            print(f"only {len(names)} of {total} runs: no other setting was found that can be run")
         return 0 if all(trial.state == "finished" for trial in mine) else _FAILED

@@ -14,7 +14,8 @@ import pytest
 from bert_jax.errors import DataError
 from bert_jax.report.markup import Markup, element
 from bert_jax.report.sweep import panels
-from bert_jax.report.sweep.folder import read_sweep
+from bert_jax.report.sweep.drawing import Point, draw_panel
+from bert_jax.report.sweep.folder import SearchedRange, read_sweep
 from bert_jax.report.sweep.page import write_page
 from bert_jax.report.sweep.ranking import rank
 
@@ -201,7 +202,7 @@ def test_nothing_has_begun(folder: Path, drawn):
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [1], {"a": None}, {"a": {"overrides": 3}}])
-@pytest.mark.parametrize("field", ["verb", "fields", "values", "runs"])
+@pytest.mark.parametrize("field", ["verb", "fields", "values", "runs", "space"])
 def test_whatever_the_plan_holds_there_is_a_page(folder: Path, drawn, field: str, value: Any):
     plan = json.loads((folder / "sweep.json").read_text())
     write_json(folder / "sweep.json", {**plan, field: value})
@@ -220,6 +221,50 @@ def test_many_values_of_a_field_are_drawn_where_they_are(folder: Path, count: in
     page, text = page_of(folder)
     assert page.count("<svg") == 3
     assert rank(read_sweep(folder)).settings[0].mean == pytest.approx(0.5 + (count - 1) / 100)
+
+
+def test_values_of_a_searched_range_stand_where_they_are(folder: Path, monkeypatch):
+    """Few values too, which side by side would be told apart by their order alone."""
+    plan = json.loads((folder / "sweep.json").read_text())
+    space = {
+        "optimizer.learning_rate": {"low": 1e-6, "high": 1e-3, "log": True},
+        "model.normalization": {"values": ["post", "pre"]},
+        "seed": {"low": 0, "high": 9, "log": False},
+    }
+    write_json(folder / "sweep.json", {**plan, "space": space})
+    scales = {}
+
+    def note(points: Any, *, description: str, searched: Any, **_: object) -> Markup:
+        scales[description.removeprefix("Accuracy by ")] = searched
+        return element("svg", description)
+
+    monkeypatch.setattr(panels, "draw_panel", note)
+    page_of(folder)
+    assert scales == {
+        "optimizer.learning_rate": SearchedRange(1e-6, 1e-3, log=True),
+        "model.normalization": None,
+        "seed": SearchedRange(0, 9, log=False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "searched", "words"),
+    [
+        ((1.3e-5, 3e-5, 0.002), None, ["1.3e-5", "3e-5", "0.002"]),
+        ((1.3e-5, 3e-5, 0.002), (1e-5, 1e-2, True), ["1e-5", "0.0001", "0.001", "0.01"]),
+        ((1.1e-4, 1.2e-4), (1e-4, 1e-3, True), ["0.0001", "0.0002", "0.0005", "0.001"]),
+        ((1.1e-4, 1.2e-4), (1e-4, 2e-4, True), ["0.0001", "0.00012", "0.0002"]),
+        ((0.02, 0.3), (0, 0.5, False), ["0", "0.1", "0.5"]),
+        ((0.02, 0.7), (0, 0.5, False), ["0", "0.2", "0.6"]),  # one is of an earlier grid
+        ((-1.0, 100.0), (1, 100, True), ["0", "100"]),
+    ],
+)
+def test_an_axis_tells_what_a_value_is(values, searched, words):
+    points = [Point(value, 0.5 + value, False) for value in values]
+    span = SearchedRange(*searched) if searched else None
+    svg = draw_panel(points, limits=(0, 1), key="key", description="", searched=span)
+    texts = re.findall(r">([^<>]+)</text>", str(svg))
+    assert [word for word in words if word not in texts] == []
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path):

@@ -82,6 +82,17 @@ def test_so_many_runs_go_on_at_once(tmp_path, jobs):
     assert watcher.most == jobs and len(watcher.codes) == 5
 
 
+def test_a_run_is_asked_for_when_there_is_room_and_may_depend_on_those_before(tmp_path):
+    watcher = Watcher()
+
+    def runs():
+        yield run_of(tmp_path, "first", "raise SystemExit(3)")
+        yield run_of(tmp_path, f"after {watcher.codes}", "print('done')")
+
+    launch(runs(), Local(1), StopRequest(), watcher)
+    assert watcher.codes == {"first": 3, "after {'first': 3}": 0}
+
+
 SAVES = """
 import pathlib, signal, time
 saved = []

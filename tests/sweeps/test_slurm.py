@@ -7,6 +7,7 @@ import pytest
 
 from bert_jax.errors import ConfigError
 from bert_jax.sweeps import launching, slurm
+from bert_jax.sweeps.grid import MOST_RUNS
 from bert_jax.sweeps.launchers import make_launcher
 from bert_jax.sweeps.launching import launch
 from bert_jax.sweeps.local import Local
@@ -219,6 +220,19 @@ def test_jobs_of_an_earlier_command_are_waited_for_and_not_submitted_again(
     assert [process._job for process in processes] == ["12_0", "13_0", "13_1", "13_2"]
     assert "1 of 4 runs are jobs of Slurm already" in capsys.readouterr().out
     assert not (tmp_path / "failed" / "outcome.json").exists()
+
+
+def test_runs_that_are_chosen_are_submitted_one_by_one(tmp_path, submitted, answers):
+    sizes = [
+        make_launcher("slurm", tmp_path, 2, [], chosen=chosen).at_once for chosen in (False, True)
+    ]
+    assert sizes == [MOST_RUNS, 2]
+    queue = Told()
+    for number, name in ((12, "first"), (13, "second")):
+        answers.say("sbatch", f"Submitted batch job {number}\n")
+        submitted(queue, names=(name,))
+    jobs = json.loads((tmp_path / "slurm" / "jobs.json").read_text())
+    assert jobs == {"first": "12", "second": "13"}  # of one run no array is made
 
 
 def test_slurm_is_asked_for_what_was_said_as_from_outside_of_a_job(

@@ -14,6 +14,6 @@ def test_a_run_that_failed_before_is_yet_to_be_done(tmp_path):
     for name, code in zip(names, (0, 3), strict=True):
         begin(tmp_path / name)
         note_outcome(tmp_path / name, code)
-    progress = Progress(tmp_path, "", names)
+    progress = Progress(tmp_path, "", names, len(names))
     assert progress._bar.initial == progress._bar.n == 1.0
     progress.close()

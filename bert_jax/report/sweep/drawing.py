@@ -9,6 +9,7 @@ from bert_jax.report.numbers import plain
 from bert_jax.report.plots import STYLE, dress, smooth, thin
 from bert_jax.report.run import Series
 from bert_jax.report.svg import COLOURS, to_svg
+from bert_jax.report.sweep.folder import SearchedRange
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,7 @@ def draw_panel(
     key: str,
     description: str,
     unit: str = "number",
+    searched: SearchedRange | None = None,
 ) -> Markup:
     """Draw a metric against a field: a dot for each run, the means of equal values joined.
 
@@ -49,12 +51,13 @@ def draw_panel(
         key: a name that no other figure of the page has.
         description: for readers who cannot see it.
         unit: how the vertical axis writes numbers: "number" or "percent".
+        searched: the range of a field that has one: the axis is that, few values or many.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
     levels = sorted({point.value for point in points})
-    side_by_side = len(levels) <= _MOST_LEVELS
+    side_by_side = len(levels) <= _MOST_LEVELS and searched is None
     place = {v: float(i) if side_by_side else v for i, v in enumerate(levels)}
     columns = [[p for p in points if p.value == level] for level in levels]
     with matplotlib.rc_context(STYLE):
@@ -83,7 +86,10 @@ def draw_panel(
             )
         axes.set_ylim(limits)
         dress(axes, unit)
-        _dress_fields(axes, levels, side_by_side)
+        if side_by_side:
+            _dress_levels(axes, levels)
+        else:
+            _dress_numbers(axes, levels, searched)
         return to_svg(figure, key, description)
 
 
@@ -129,19 +135,27 @@ def draw_overlaid(
         return to_svg(figure, key, description)
 
 
-def _dress_fields(axes: "Axes", levels: Sequence[float], side_by_side: bool) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+def _dress_levels(axes: "Axes", levels: Sequence[float]) -> None:
+    """Name values that stand side by side."""
+    axes.set_xlim(-0.5, len(levels) - 0.5)
+    axes.set_xticks(range(len(levels)), [plain(level) for level in levels])
 
-    if side_by_side:
-        axes.set_xlim(-0.5, len(levels) - 0.5)
-        axes.xaxis.set_major_locator(FixedLocator(list(range(len(levels)))))
-    elif levels[0] > 0 and levels[-1] > _WIDE * levels[0]:
+
+def _dress_numbers(axes: "Axes", levels: Sequence[float], searched: SearchedRange | None) -> None:
+    """Lay out an axis for values that stand where they are."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = levels[0], levels[-1]
+    log = low > 0 and high > _WIDE * low
+    if searched:
+        low, high = min(low, searched.low), max(high, searched.high)
+        log = searched.log and low > 0
+        axes.set_xlim(low, high)
+    if log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
+    if log and high >= 10 * low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high >= 100 * low else (1, 2, 5)))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
-
-    def write(x: float, _: int) -> str:
-        return plain(levels[round(x)] if side_by_side else x)
-
-    axes.xaxis.set_major_formatter(FuncFormatter(write))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: plain(x)))

@@ -1,14 +1,24 @@
 """The folder of a sweep as plain values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bert_jax.errors import DataError
-from bert_jax.report.files import as_dict, as_list, as_text, read_json
+from bert_jax.report.files import as_dict, as_list, as_number, as_text, read_json
 from bert_jax.report.sweep.trial import Trial, read_trial
 
 PLAN = "sweep.json"
+
+
+@dataclass(frozen=True)
+class SearchedRange:
+    """Numbers that a field of a search was chosen from, both ends among them."""
+
+    low: float
+    high: float
+    log: bool  # whether equal ratios count the same, not equal differences
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Sweep:
     fields: tuple[str, ...]
     trials: tuple[Trial, ...]
     problems: tuple[str, ...]
+    ranges: dict[str, SearchedRange] = field(default_factory=dict)  # of fields that have one
 
     @property
     def labels(self) -> dict[str, str]:
@@ -56,7 +67,8 @@ def read_sweep(folder: Path) -> Sweep:
     plan = as_dict(read_json(folder / PLAN, problems))
     runs = {name: as_dict(run) for name, run in as_dict(plan.get("runs")).items()}
     trials = tuple(read_trial(folder / name, run) for name, run in runs.items())
-    fields = [field for field in as_list(plan.get("fields")) if isinstance(field, str)]
+    fields = [name for name in as_list(plan.get("fields")) if isinstance(name, str)]
+    space = as_dict(plan.get("space"))
     return Sweep(
         name=folder.resolve().name,
         verb=as_text(plan.get("verb")),
@@ -64,4 +76,13 @@ def read_sweep(folder: Path) -> Sweep:
         fields=tuple(fields),
         trials=trials,
         problems=tuple(problems),
+        ranges={name: part for name, text in space.items() if (part := _range(text))},
     )
+
+
+def _range(found: Any) -> SearchedRange | None:
+    """Read what a field was chosen from; None of words, and of what cannot be."""
+    low, high = (as_number(as_dict(found).get(end)) for end in ("low", "high"))
+    if low is None or high is None or low >= high:
+        return None
+    return SearchedRange(low, high, as_dict(found).get("log") is True and low > 0)

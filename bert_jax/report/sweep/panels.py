@@ -45,6 +45,7 @@ def panels(sweep: Sweep, ranking: Ranking, metric: Metric) -> Content:
             key=f"panel-{number}",
             description=f"{metric.label} by {field}",
             unit=metric.unit,
+            searched=sweep.ranges.get(field),
         )
         caption = "; ".join(f"{place} is {word}" for place, word in enumerate(words, 1))
         drawn.append(_figure(field, svg, f"{caption}." if caption else ""))
