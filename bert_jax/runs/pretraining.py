@@ -143,8 +143,7 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
         output_bias=config.output_bias,
         eval_sequences=settings.eval_sequences,
         samples=settings.samples,
-        probe_every=config.probe.every,
-        probe_pairs=config.probe.pairs,
+        probing=config.probe,
     )
 
 
