@@ -43,20 +43,11 @@ def pairs_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def labelled_file(tmp_path_factory):
-    """Sentences whose first word tells their label, which no encoder can hide."""
-    path = tmp_path_factory.mktemp("labelled") / "own.tsv"
-    path.write_text("".join(f"word\t{a}\t{a * 3} {b}.\n" for b in "cdefghij" for a in "ab"))
-    return path
-
-
-@pytest.fixture(scope="module")
-def start(run_values, pairs_file, labelled_file):
+def start(run_values, pairs_file):
     """A function that runs, or continues, the small run in a folder."""
 
     def run(workdir):
-        files = {"probe.pairs": str(pairs_file), "probe.labelled": str(labelled_file)}
-        values = run_values({"probe.every": 12, **files})
+        values = run_values({"probe.every": 12, "probe.pairs": str(pairs_file)})
         config = cli.build(PretrainConfig, values, "config")
         return runs.run(config, values, workdir, "the command")
 
@@ -125,9 +116,8 @@ def test_a_continued_run_ends_bit_for_bit_like_one_that_never_stopped(
 ):
     assert start(interrupted) == 0
     assert outcome(interrupted, assembled) == straight
-    asked = [line for line in straight["metrics"] if line["split"] == "probe"]
-    assert [line["step"] for line in asked] == [12, 24, 30]
-    assert {(line["pairs"], line["linear_accuracy/word"]) for line in asked} == {(2, 1)}
+    asked = [line["step"] for line in straight["metrics"] if line["split"] == "probe"]
+    assert asked == [12, 24, 30]
 
 
 def test_a_run_that_restores_less_is_noticed(
