@@ -108,7 +108,8 @@ def get_config(arguments: str = "") -> ConfigDict:
 
     config.probe = ConfigDict()  # needs no held-out text; lines of split "probe" in metrics.jsonl
     config.probe.every = 0  # steps, with a budget too; also after the last one; 0: never
-    config.probe.pairs = "builtin"  # English; or a TSV of phenomenon, good and bad sentence
+    config.probe.pairs = "builtin"  # English; or a TSV of phenomenon, good, bad sentence; "": none
+    config.probe.labelled = "builtin"  # for a linear probe: or a TSV of task, label, sentence; ""
 
     config.phases = ConfigDict()  # later phases by name; see configs/bert.py
 

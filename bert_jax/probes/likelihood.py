@@ -15,11 +15,9 @@ from jaxtyping import Array
 from numpy.typing import NDArray
 
 from bert_jax.data.tokenizers import Tokenizer
-from bert_jax.errors import DataError
 from bert_jax.probes.pairs import Pair
+from bert_jax.probes.sentences import ask, encode, padded
 from bert_jax.training.together import together
-
-ROWS = 256  # computed at a time
 
 
 class PairProbe:
@@ -46,19 +44,10 @@ class PairProbe:
             DataError: a sentence is too long for the model.
         """
         self._pairs = pairs
-        sentences = []
-        for pair in pairs:
-            for text in (pair.good, pair.bad):
-                ids = [tokenizer.cls_id, *tokenizer.encode_batch([text])[0], tokenizer.sep_id]
-                if len(ids) > positions:
-                    raise DataError(
-                        f"{pair.place}: {text!r} has {len(ids)} tokens, but "
-                        f"config.model.max_position_embeddings={positions}; shorten it, or name "
-                        "other pairs by --config.probe.pairs=FILE"
-                    )
-                sentences.append(ids)
+        texts = ((pair.place, text) for pair in pairs for text in (pair.good, pair.bad))
+        sentences = encode(texts, tokenizer, positions, "pairs")
         self._sentences = len(sentences)
-        self._ids, self._masked, self._answers, self._owner = _one_mask_a_row(sentences, tokenizer)
+        self._rows, self._owner = _one_mask_a_row(sentences, tokenizer)
 
         def score(params: Any, ids: Array, masked: Array, answers: Array) -> Array:
             seen = (ids != tokenizer.pad_id).astype(jnp.int32)
@@ -71,17 +60,8 @@ class PairProbe:
 
     def likelihoods(self, params: Any) -> NDArray[np.float64]:
         """Return the pseudo-log-likelihood of each sentence, good and bad in turn, in nats."""
-        found = []
-        for first in range(0, len(self._owner), ROWS):
-            rows = np.arange(first, first + ROWS) % len(self._owner)  # the last batch is filled up
-            found.append(
-                jax.device_get(
-                    self._score(params, self._ids[rows], self._masked[rows], self._answers[rows])
-                )
-            )
-        logs = np.concatenate(found)[: len(self._owner)].astype(np.float64)
         sums = np.zeros(self._sentences)
-        np.add.at(sums, self._owner, logs)
+        np.add.at(sums, self._owner, ask(self._score, params, *self._rows).astype(np.float64))
         return sums
 
     def __call__(self, params: Any) -> dict[str, float]:
@@ -102,21 +82,22 @@ def shares(pairs: Sequence[Pair], scores: NDArray[np.float64]) -> dict[str, floa
 
 def _one_mask_a_row(
     sentences: Sequence[Sequence[int]], tokenizer: Tokenizer
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+) -> tuple[tuple[NDArray[np.int32], ...], NDArray[np.int64]]:
     """Make a row of each token of each sentence, [CLS] and [SEP] left out, with it masked.
 
     Returns:
-        The rows [R, T]; the masked place [R, 1]; the token there [R, 1]; whose row it is [R].
+        The rows [R, T], the masked place [R, 1] and the token there [R, 1]; whose row it is [R].
     """
-    length = max(map(len, sentences))
     rows, masked, answers, owner = [], [], [], []
     for number, ids in enumerate(sentences):
         for place in range(1, len(ids) - 1):
-            row = [*ids, *[tokenizer.pad_id] * (length - len(ids))]
-            answers.append([row[place]])
-            row[place] = tokenizer.mask_id
-            rows.append(row)
+            rows.append([*ids[:place], tokenizer.mask_id, *ids[place + 1 :]])
             masked.append([place])
+            answers.append([ids[place]])
             owner.append(number)
-    ids, places, tokens = (np.array(values, np.int32) for values in (rows, masked, answers))
-    return ids, places, tokens, np.array(owner, np.int64)
+    columns = (
+        padded(rows, tokenizer.pad_id),
+        np.array(masked, np.int32),
+        np.array(answers, np.int32),
+    )
+    return columns, np.array(owner, np.int64)

@@ -1,13 +1,10 @@
 """Minimal pairs: two sentences that differ in little, of which one is not said."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from bert_jax.data.lines import ReadReport
 from bert_jax.errors import DataError
-from bert_jax.tasks.tabular import read_rows
+from bert_jax.probes.tables import read_table
 
-BUILTIN = Path(__file__).with_name("pairs.tsv")
 _COLUMNS = ("phenomenon", "good", "bad")
 
 
@@ -27,16 +24,11 @@ def read_pairs(path: str) -> list[Pair]:
     Raises:
         DataError: there is no such file, it has no pairs, or a line is not one.
     """
-    file = BUILTIN if path == "builtin" else Path(path)
     pairs = []
-    for place, row in read_rows(file, ReadReport(), format="tsv", header=_COLUMNS):
-        phenomenon, good, bad = (row[name].strip() for name in _COLUMNS)
-        if not (phenomenon and good and bad) or good == bad:
+    for place, (phenomenon, good, bad) in read_table(path, "pairs.tsv", _COLUMNS):
+        if good == bad:
             raise DataError(
-                f"{place}: wants a phenomenon, a good sentence and a bad one that differs, "
-                f"got {phenomenon!r}, {good!r}, {bad!r}"
+                f"{place}: wants a bad sentence that differs from the good one, {good!r}"
             )
         pairs.append(Pair(phenomenon, good, bad, place))
-    if not pairs:
-        raise DataError(f"{file}: has no pairs; wants lines of phenomenon, tab, good, tab, bad")
     return pairs

@@ -10,7 +10,7 @@ from bert_jax.report.plots import Line, Reference, draw_curves
 from bert_jax.report.run import Run, Series
 from bert_jax.report.summary import majority_share
 
-_SPLITS = {"train": "training batches", "validation": "held out", "probe": "minimal pairs"}
+_SPLITS = {"train": "training batches", "validation": "held out", "probe": "probe"}
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,32 @@ def _half(run: Run) -> Reference | None:
 
 def _explain_pairs(run: Run, reference: Reference | None) -> str:
     text = "Of two sentences that differ in little, how often the right one is the likelier."
-    share, pairs = (run.series("probe", name).last for name in ("pairs_accuracy", "pairs"))
-    if share is None or not pairs:
-        return text
-    margin = 1.96 * (share * (1 - share) / pairs) ** 0.5
+    return text + _unsure(run, "pairs_accuracy", "pairs", "pairs")
+
+
+def _commonest_label(run: Run) -> Reference | None:
+    share = run.series("probe", "linear_majority").last
+    if share is None:
+        return None
+    return Reference(share, f"always the commonest label: {numbers.percent(share)}")
+
+
+def _explain_linear(run: Run, reference: Reference | None) -> str:
+    text = (
+        "What a linear classifier tells of sentences it was not fitted to, from the mean of the "
+        "encoder’s last states, which stay as they are."
+    )
+    return text + _unsure(run, "linear_accuracy", "linear_sentences", "sentences")
+
+
+def _unsure(run: Run, share_name: str, total_name: str, unit: str) -> str:
+    """Say how far the last share of so many answers may be off."""
+    share, total = (run.series("probe", name).last for name in (share_name, total_name))
+    if share is None or not total:
+        return ""
+    margin = 1.96 * (share * (1 - share) / total) ** 0.5
     return (
-        f"{text} With {pairs:,.0f} pairs a share of {numbers.percent(share)} is unsure by "
+        f" With {total:,.0f} {unit} a share of {numbers.percent(share)} is unsure by "
         f"±{100 * margin:.0f} points (95%)."
     )
 
@@ -198,6 +218,7 @@ _CURVES = (
     ),
     Curve("nsp_accuracy", "Next sentence: accuracy", "percent", "fit", _explain_nsp, _majority),
     Curve("pairs_accuracy", "Minimal pairs", "percent", "fit", _explain_pairs, _half),
+    Curve("linear_accuracy", "Linear probe", "percent", "fit", _explain_linear, _commonest_label),
     LEARNING_RATE,
     Curve("tokens_per_second", "Tokens a second", "short", "zero", _explain_speed),
     GRAD_NORM,

@@ -18,8 +18,7 @@ from bert_jax.data.shards import Corpus
 from bert_jax.data.tokenizers import Tokenizer
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.model import BertConfig
-from bert_jax.probes.likelihood import PairProbe
-from bert_jax.probes.pairs import read_pairs
+from bert_jax.probes.probing import ProbeConfig, make_probe
 from bert_jax.runs.fitting import fit
 from bert_jax.runs.models import read_model, read_tokenizer
 from bert_jax.runs.pretraining_step import PretrainingStep
@@ -54,8 +53,7 @@ class Pretraining(PretrainingStep):
     dupe_factor: int
     eval_sequences: int
     samples: int
-    probe_every: int
-    probe_pairs: str
+    probing: ProbeConfig
 
     def initial_state(self, init_from: str | None) -> TrainState:
         """Draw the parameters, each part on the device that holds it, or take another model's.
@@ -180,13 +178,11 @@ class Pretraining(PretrainingStep):
 
     @functools.cached_property
     def _probe(self) -> Probe | None:
-        if not self.probe_every:
-            return None
+        apply = self.module.apply
+        encode = functools.partial(apply, method=lambda module, *of: module.bert.encode(*of)[-1])
         positions = self.model.max_position_embeddings
-        pairs = read_pairs(self.probe_pairs)
         everywhere = self.sharding.replicated
-        probe = PairProbe(self.module.apply, pairs, self.tokenizer, positions, everywhere)
-        return Probe(self.probe_every, probe)
+        return make_probe(self.probing, apply, encode, self.tokenizer, positions, everywhere)
 
     def _evaluation(self, phase: Phase) -> Evaluation | None:
         split = self.corpus.splits.get("validation")

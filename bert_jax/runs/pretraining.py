@@ -144,8 +144,7 @@ def assemble(config: PretrainConfig, corpus: Corpus) -> Pretraining:
         dupe_factor=config.data.dupe_factor,
         eval_sequences=settings.eval_sequences,
         samples=settings.samples,
-        probe_every=config.probe.every,
-        probe_pairs=config.probe.pairs,
+        probing=config.probe,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bert_jax.data.pairs import PairSampling
+from bert_jax.probes.probing import ProbeConfig
 from bert_jax.runs.assembly import OUTPUT_BIASES
 from bert_jax.runs.pretraining_step import MaskingConfig
 from bert_jax.runs.run_config import RunConfig, TrainingConfig
@@ -45,20 +46,6 @@ class TrainConfig(TrainingConfig):
         "eval_every": 1,
         "keep_checkpoints": 1,
     }
-
-
-@dataclass(frozen=True)
-class ProbeConfig:
-    """What a model is asked beside its loss, and how often."""
-
-    every: int
-    pairs: str
-
-    def __post_init__(self) -> None:
-        if self.every < 0:
-            raise ValueError(f"every={self.every} must be 0, for never, or more steps")
-        if self.every and not self.pairs:
-            raise ValueError("pairs='' names nothing to ask; say builtin, a file, or every=0")
 
 
 @dataclass(frozen=True)

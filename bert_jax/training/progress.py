@@ -98,6 +98,8 @@ _SHOWN = {
     "mlm_hidden_accuracy": "of [MASK] {:.1%}",
     "nsp_accuracy": "NSP accuracy {:.1%}",
     "pairs_accuracy": "minimal pairs {:.1%}",
+    "linear_accuracy": "linear probe {:.1%}",
+    "linear_majority": "its majority {:.1%}",
     "learning_rate": "rate {:.2e}",
     "tokens_per_second": "{:,.0f} tokens/s",
     "peak_share": "{:.1%} of peak",

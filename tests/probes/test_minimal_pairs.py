@@ -40,8 +40,9 @@ def test_frequencies_alone_get_half_of_the_builtin_pairs_of_each_phenomenon():
     ("text", "said"),
     [
         ("order\tA b.\tB a.\norder\tA b.\n", ":2: 2 cells, but 3 columns"),
-        ("order\tA b.\tA b.\n", ":1: wants a phenomenon, a good sentence and a bad one"),
-        ("\n", "has no pairs"),
+        ("order\tA b.\tA b.\n", ":1: wants a bad sentence that differs from the good one, 'A b.'"),
+        ("order\t \tA b.\n", ":1: wants phenomenon, good, bad, got 'order', '', 'A b.'"),
+        ("\n", "has no lines; wants some of phenomenon, tab, good, tab, bad"),
     ],
 )
 def test_a_file_that_is_not_of_pairs_names_its_line(tmp_path, text, said):

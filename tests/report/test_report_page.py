@@ -33,6 +33,8 @@ def test_the_figures_of_a_finished_run(run_folder: Path, read_page):
     last = lines[-1]
     last.update(mlm_accuracy=0.1653, nsp_accuracy=0.774, mlm_perplexity=148.7)
     asked = {"pairs": 120.0, "pairs_accuracy": 0.6, "pairs_accuracy/word_order": 0.75}
+    asked |= {"linear_sentences": 384.0, "linear_accuracy": 0.55, "linear_majority": 0.4375}
+    asked |= {"linear_accuracy/word_order": 0.625, "linear_majority/word_order": 0.5}
     lines += [{"step": step, "split": "probe", **asked} for step in (1_000, 1_900)]
     (run_folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     text = read_page(run_folder).text
@@ -51,6 +53,9 @@ def test_the_figures_of_a_finished_run(run_folder: Path, read_page):
     assert "optimizer.learning_rate0.003" in text
     assert "With 120 pairs a share of 60.0% is unsure by ±9 points (95%)" in text
     assert "word order75.0%" in text
+    assert "With 384 sentences a share of 55.0% is unsure by ±5 points (95%)" in text
+    assert "always the commonest label: 43.8%" in text
+    assert "word order62.5%50.0%" in text
 
 
 @pytest.mark.usefixtures("no_drawing")

@@ -31,7 +31,12 @@ def start(with_devices):
 def phased(start, run_values, tmp_path_factory):
     """Four steps at length 16, then four at 32 with the schedule begun anew."""
     workdir = tmp_path_factory.mktemp("runs") / "phased"
-    values = run_values({"train.steps": 8, "train.max_seq_length": 16, "train.log_every": 1})
+    labelled = tmp_path_factory.mktemp("labelled") / "own.tsv"
+    # The first word tells the label, which no encoder can hide.
+    labelled.write_text("".join(f"word\t{a}\t{a * 3} {b}.\n" for b in "cdefghij" for a in "ab"))
+    asked = {"probe.every": 3, "probe.pairs": "", "probe.labelled": str(labelled)}
+    lengths = {"train.steps": 8, "train.max_seq_length": 16, "train.log_every": 1}
+    values = run_values(lengths | asked)
     long = {"steps": 4, "max_seq_length": 32, "restart_schedule": True, "warmup_steps": 2}
     values["phases"] = {"long": long | {"learning_rate": 1e-4, "batch_size": 4}}
     assert start(values, workdir) == 0
@@ -49,6 +54,11 @@ def test_each_phase_has_its_shape_and_its_schedule(phased):
     expected = [0, 3e-4, 6e-4, 9e-4, 0, 5e-5, 5e-5, 2.5e-5]
     np.testing.assert_allclose(rates, expected, rtol=1e-5, atol=1e-12)
     assert (phased / "pairs.long.json").exists()
+    asked = [line for line in lines if line["split"] == "probe"]
+    assert [line["step"] for line in asked] == [3, 6, 8]
+    for line in asked:
+        assert "pairs" not in line and line["linear_sentences"] == 16
+        assert (line["linear_accuracy/word"], line["linear_majority/word"]) == (1.0, 0.5)
 
 
 def test_a_run_is_loaded_with_all_it_takes_to_use_it(phased):

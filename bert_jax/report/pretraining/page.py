@@ -6,7 +6,7 @@ from bert_jax.report.curves import curves
 from bert_jax.report.frame import fold, frame, section
 from bert_jax.report.markup import Markup, element
 from bert_jax.report.pretraining.corpus_section import corpus_section
-from bert_jax.report.pretraining.probe import phenomena
+from bert_jax.report.pretraining.probe import phenomena, tasks
 from bert_jax.report.pretraining.samples import samples
 from bert_jax.report.run import Run
 from bert_jax.report.summary import lede, status_pill, tiles, warnings
@@ -52,6 +52,7 @@ def _sections(run: Run) -> list[Markup | None]:
             ],
         ),
         section("Minimal pairs", phenomena(run)),
+        section("Linear probe", tasks(run)),
         section("The text it learnt from", corpus_section(run.corpus) if run.corpus else None),
         section(
             "Sentence pairs",
