@@ -11,7 +11,7 @@ from bert_jax.probes.labelled import read_labelled
 from bert_jax.probes.likelihood import PairProbe
 from bert_jax.probes.linear import LinearProbe
 from bert_jax.probes.pairs import read_pairs
-from bert_jax.training.loop import Probe
+from bert_jax.training.stage import Probe
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from bert_jax.runs.models import read_model, read_tokenizer
 from bert_jax.runs.pretraining_step import PretrainingStep
 from bert_jax.training.evaluation import FillMask, HeldOut
 from bert_jax.training.hints import PlateauHint, context_free_loss
-from bert_jax.training.loop import Evaluation, Probe, Stage
 from bert_jax.training.phases import Phase
 from bert_jax.training.sharding import gathered, placed
+from bert_jax.training.stage import Evaluation, Probe, Stage
 from bert_jax.training.state import TrainState, replaced
 from bert_jax.training.step import make_eval_step
 from bert_jax.training.together import together

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, replace
 import optax
 
 from bert_jax.runs.budget_file import Account, BudgetFile, Decision
-from bert_jax.training.loop import Intervals, Stage
 from bert_jax.training.pace import Course, Pace, steps_in
 from bert_jax.training.phases import Phase
 from bert_jax.training.processes import Processes
 from bert_jax.training.schedules import RateTable
+from bert_jax.training.stage import Intervals, Stage
 
 _TIMED_STEPS = 10  # of a phase, before it is known how fast it is; the first is compiled
 _LOOKS = 8  # an eighth of the steps that are left go by between two looks at the clock

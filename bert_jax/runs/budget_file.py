@@ -8,10 +8,10 @@ from typing import Any
 
 from bert_jax import cli
 from bert_jax.errors import ConfigError, DataError
-from bert_jax.training.loop import Intervals
 from bert_jax.training.pace import Pace, untimed
 from bert_jax.training.phases import Phase
 from bert_jax.training.processes import Processes
+from bert_jax.training.stage import Intervals
 from bert_jax.whole import write_json
 
 FILE = "budget.json"

@@ -10,9 +10,9 @@ from bert_jax.runs.budget import Budget, Part
 from bert_jax.runs.budget_file import Account, BudgetFile
 from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.pretraining_config import PretrainConfig
-from bert_jax.training.loop import Intervals, Stage
 from bert_jax.training.phases import Phase
 from bert_jax.training.processes import current
+from bert_jax.training.stage import Intervals, Stage
 
 clock = time.monotonic  # by which a budget is reckoned
 

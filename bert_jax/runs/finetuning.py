@@ -19,12 +19,12 @@ from bert_jax.runs.task_assembly import Batching, Finetuning
 from bert_jax.runs.task_score import in_words
 from bert_jax.runs.tasks import load_task, usual_length
 from bert_jax.runs.training_run import in_folder
-from bert_jax.training.loop import Intervals
 from bert_jax.training.moving import Moving
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.processes import current
 from bert_jax.training.schedules import Schedule, learning_rate
 from bert_jax.training.signals import StopRequest
+from bert_jax.training.stage import Intervals
 from bert_jax.whole import write_json
 
 USUAL_LINES = 50  # of a run's metrics

@@ -21,12 +21,13 @@ from bert_jax.runs.pretraining_config import PretrainConfig, TrainConfig
 from bert_jax.runs.pretraining_step import PretrainingStep
 from bert_jax.runs.training_run import in_folder, train
 from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.phases import Phase, plan_phases
 from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import StopRequest
+from bert_jax.training.stage import Intervals
+from bert_jax.training.window import Window
 
 
 def run(

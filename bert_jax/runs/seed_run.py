@@ -16,12 +16,13 @@ from bert_jax.runs.task_assembly import Finetuning
 from bert_jax.runs.task_score import score_run
 from bert_jax.runs.training_run import train
 from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.loop import Stage, Window
 from bert_jax.training.processes import current
 from bert_jax.training.records import Records
 from bert_jax.training.sharding import Sharding
 from bert_jax.training.signals import StopRequest
+from bert_jax.training.stage import Stage
 from bert_jax.training.state import TrainState
+from bert_jax.training.window import Window
 
 TRAINING = "training"  # its checkpoints, beside those of the best model
 

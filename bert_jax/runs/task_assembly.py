@@ -35,10 +35,10 @@ from bert_jax.tasks.task import Task
 from bert_jax.training.abreast import Abreast, InTurn, Vectorized
 from bert_jax.training.activations import Activations
 from bert_jax.training.flops import flops_per_row
-from bert_jax.training.loop import Evaluation, Intervals, Stage
 from bert_jax.training.moving import Moving
 from bert_jax.training.sharding import Sharding, placed
 from bert_jax.training.skipping import SpikeGuard
+from bert_jax.training.stage import Evaluation, Intervals, Stage
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.together import together

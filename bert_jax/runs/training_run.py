@@ -10,7 +10,7 @@ from bert_jax.errors import BertJaxError
 from bert_jax.runs.folder import RunFolder
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.chips import chip_of
-from bert_jax.training.loop import Intervals, Loop, Stage, Window
+from bert_jax.training.loop import Loop
 from bert_jax.training.pace import Pacing
 from bert_jax.training.processes import current
 from bert_jax.training.progress import Progress
@@ -18,8 +18,10 @@ from bert_jax.training.records import Records
 from bert_jax.training.schedules import tabulated
 from bert_jax.training.signals import Stopped, StopRequest, stop_requests
 from bert_jax.training.skipping import SpikeGuard
+from bert_jax.training.stage import Intervals, Stage
 from bert_jax.training.state import TrainState
 from bert_jax.training.watchdog import Watchdog
+from bert_jax.training.window import Window
 from bert_jax.training.workdir import held
 
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from bert_jax.errors import NumericsError
 from bert_jax.training.abreast import NO_STEP, Abreast, Told
-from bert_jax.training.loop import Computed, Loop, Window
+from bert_jax.training.loop import Computed, Loop
 from bert_jax.training.prefetch import prefetched
 from bert_jax.training.progress import Progress
 from bert_jax.training.signals import Stopped, StopRequest
 from bert_jax.training.state import TrainState
+from bert_jax.training.window import Window
 
 
 class AgreedStop(StopRequest):

@@ -5,15 +5,15 @@ import functools
 import itertools
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from bert_jax.errors import CheckpointError, NumericsError
+from bert_jax.errors import NumericsError
 from bert_jax.objectives.objective import Metrics
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.pace import Course, Pacing
@@ -23,127 +23,10 @@ from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
 from bert_jax.training.skipping import SpikeGuard, describe_skipped
+from bert_jax.training.stage import Evaluation, Intervals, Stage
 from bert_jax.training.state import TrainState, flatten
-from bert_jax.training.step import TrainStep
 from bert_jax.training.watchdog import Watchdog
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """How often things happen, in steps, counted from step 0; all are positive."""
-
-    log: int
-    evaluate: int
-    checkpoint: int
-    skipped_limit: int
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What the loop runs in one phase.
-
-    Attributes:
-        start: first step.
-        end: step after the last.
-        train_step: jitted, donates its state.
-        batch: from a step number to that step's batch, on the devices.
-        rows: from a step number to the numbers of the rows that its batch is made of.
-        shardings: where each array of the state has to lie.
-        sequences: sequences a step, on average.
-        tokens: tokens a step, padding included.
-        flops: model FLOPs a step.
-        evaluation: what to evaluate; None where there is nothing held out.
-        useful_tokens: tokens a step, padding left out, on average; None where it is not known.
-        probe: what else the model is asked; None: nothing.
-    """
-
-    start: int
-    end: int
-    train_step: TrainStep
-    batch: Callable[[int], Any]
-    rows: Callable[[int], NDArray[np.int64]]
-    shardings: Any
-    sequences: float
-    tokens: int
-    flops: float
-    evaluation: "Evaluation | None"
-    useful_tokens: float | None = None
-    probe: "Probe | None" = None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is looked at when the loop stops to evaluate.
-
-    Attributes:
-        metrics: from parameters to held-out metrics.
-        samples: from parameters to the words predicted in fixed sentences.
-        follow: from a step, parameters and held-out metrics to what the user should be told.
-        enough: tells after an evaluation that no more steps are worth it.
-    """
-
-    metrics: Callable[[Any], dict[str, float]]
-    samples: Callable[[Any], list[dict[str, Any]]]
-    follow: Callable[[int, Any, Mapping[str, float]], Sequence[str]]
-    enough: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A question put to the model that needs no held-out text.
-
-    Attributes:
-        every: steps; it is put after the last one too.
-        metrics: from parameters to what came of it.
-    """
-
-    every: int
-    metrics: Callable[[Any], dict[str, float]]
-
-
-@dataclass
-class Window:
-    """What the loop knows of the steps behind it; kept in checkpoints to continue exactly.
-
-    Attributes:
-        sums: of each metric since the last line was logged: numerator, denominator.
-        skipped_in_a_row: steps.
-        norms: (step, norm) of the last finite gradients, where spikes are watched for.
-    """
-
-    sums: dict[str, list[float]] = field(default_factory=dict)
-    skipped_in_a_row: int = 0
-    norms: list[tuple[int, float]] = field(default_factory=list)
-
-    @classmethod
-    def kept(cls, values: Mapping[str, Any]) -> "Window":
-        """Take up what a checkpoint kept; what a version before did not know is empty.
-
-        Raises:
-            CheckpointError: it holds what this version does not know.
-        """
-        unknown = sorted(set(values) - {known.name for known in fields(cls)})
-        if unknown:
-            raise CheckpointError(
-                f"the checkpoint keeps {', '.join(unknown)} of the steps before it, which this "
-                "version does not know; continue with the version that wrote it"
-            )
-        return cls(**values)
-
-    def add(self, metrics: Metrics) -> None:
-        """Add a step's metrics; of a step that was skipped, that it was."""
-        skipped = float(metrics["skipped"].numerator) > 0
-        for name in ["skipped"] if skipped else metrics:
-            entry = self.sums.setdefault(name, [0.0, 0.0])
-            entry[0] += float(metrics[name].numerator)
-            entry[1] += float(metrics[name].denominator)
-        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
-
-    def means(self) -> dict[str, float]:
-        """Divide, and begin a new window."""
-        means = {name: top / max(bottom, 1e-9) for name, (top, bottom) in self.sums.items()}
-        self.sums = {}
-        return means
+from bert_jax.training.window import Window
 
 
 @dataclass(frozen=True)

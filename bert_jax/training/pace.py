@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from bert_jax.training.loop import Intervals, Stage
+    from bert_jax.training.stage import Intervals, Stage
 
 _SLOW_STEPS = 1000  # of the whole recipe, the least that a run is taken to have until it is timed
 _TOLERANCE = 1e-6  # of a step of the recipe: rounding must not move where a phase begins

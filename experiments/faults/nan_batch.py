@@ -11,11 +11,12 @@ from bert_jax.runs.folder import RunFolder
 from bert_jax.runs.training_run import train
 from bert_jax.training.checkpoint_folder import load_state
 from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.loop import Intervals, Window
 from bert_jax.training.records import Records
 from bert_jax.training.signals import StopRequest
 from bert_jax.training.skipping import SpikeGuard
+from bert_jax.training.stage import Intervals
 from bert_jax.training.state import flatten
+from bert_jax.training.window import Window
 from experiments.faults import artefacts, folders, toy
 from experiments.faults.tries import Campaign, Result, Try
 

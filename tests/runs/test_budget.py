@@ -9,11 +9,11 @@ import pytest
 from bert_jax.errors import ConfigError, DataError
 from bert_jax.runs.budget import Budget, Part, phases_at
 from bert_jax.runs.budget_file import Account, BudgetFile
-from bert_jax.training.loop import Intervals
 from bert_jax.training.pace import Pace, untimed
 from bert_jax.training.phases import Phase
 from bert_jax.training.processes import Processes
 from bert_jax.training.schedules import Schedule, learning_rate
+from bert_jax.training.stage import Intervals
 
 RECIPE = 1000
 RATE = learning_rate(Schedule(1.0, 100, "linear", 0.0), RECIPE)

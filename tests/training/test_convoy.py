@@ -14,14 +14,16 @@ from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.abreast import InTurn
 from bert_jax.training.checkpoints import Checkpoints, load_arrays, restore_common
 from bert_jax.training.convoy import AgreedStop, Convoy
-from bert_jax.training.loop import Evaluation, Intervals, Loop, Stage, Stopwatch, Window
+from bert_jax.training.loop import Loop, Stopwatch
 from bert_jax.training.progress import OneOfSeveral, Progress
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
 from bert_jax.training.skipping import SpikeGuard
+from bert_jax.training.stage import Evaluation, Intervals, Stage
 from bert_jax.training.state import TrainState
 from bert_jax.training.step import make_train_step
 from bert_jax.training.watchdog import Watchdog
+from bert_jax.training.window import Window
 
 RUNS, STEPS = 3, 12
 ENOUGH, WRONG = 1, 2  # a run that has seen enough at step 6, one that is not finite from 8 on

@@ -13,14 +13,16 @@ import pytest
 from bert_jax.errors import CheckpointError, ConfigError, NumericsError
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.checkpoints import Checkpoints
-from bert_jax.training.loop import Intervals, Loop, Stage, Window
+from bert_jax.training.loop import Loop
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
 from bert_jax.training.skipping import SpikeGuard
+from bert_jax.training.stage import Intervals, Stage
 from bert_jax.training.state import TrainState, flatten
 from bert_jax.training.step import make_train_step
 from bert_jax.training.watchdog import Watchdog
+from bert_jax.training.window import Window
 
 ROWS, STEPS = 4, 40
 SPIKES, NOT_FINITE = {20: 30.0, 27: 8.0, 28: 1e6}, (24,)
