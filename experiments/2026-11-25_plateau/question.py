@@ -17,14 +17,6 @@ ARMS = {
         "train.max_seq_length": 32,
         "train.max_predictions": 10,
     },
-    "output bias 0": {
-        "optimizer.learning_rate": 0.003,
-        "model.normalization": "pre",
-        "output_bias": "zeros",
-        "train.batch_size": 128,
-        "train.max_seq_length": 32,
-        "train.max_predictions": 10,
-    },
     "rows of 128": {
         "optimizer.learning_rate": 0.003,
         "model.normalization": "pre",
