@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from bert_jax.model import Execution, Unscored
@@ -13,17 +14,19 @@ from bert_jax.objectives.parts import sum_over_parts
 
 
 class _Sums(NamedTuple):
-    """Over the predictions that count: negative log-likelihood, and hits twice."""
+    """Over the predictions that count: the loss, which alone has a gradient, and what is told."""
 
     loss: Float[Array, ""]
+    nats: Float[Array, ""]
     hits: Float[Array, ""]
     hidden_hits: Float[Array, ""]
 
 
 class _Predicted(NamedTuple):
-    """What is to be predicted, and how much each prediction counts in either accuracy."""
+    """What is to be predicted, and how much each prediction counts, also in the loss."""
 
     labels: Int[Array, "B P"]
+    shares: Float[Array, "B P"]
     weights: Float[Array, "B P"]
     hidden_weights: Float[Array, "B P"]
 
@@ -33,8 +36,9 @@ def masked_language_model(
     labels: Int[Array, "B P"],
     weights: Float[Array, "B P"],
     hidden: Float[Array, "B P"],
+    denominator: ArrayLike,
     at_once: int = 0,
-) -> Metrics:
+) -> tuple[Float[Array, ""], Metrics]:
     """Sum negative log-likelihood (nats) and hits over the predictions that count.
 
     Args:
@@ -43,18 +47,24 @@ def masked_language_model(
         weights: 0 for an unused prediction, else 1.
         hidden: 1 where [MASK] is shown. The other predictions can be copied from the input, so
             their hits say little; `mlm_hidden_accuracy` leaves them out.
+        denominator: of the loss.
         at_once: predictions scored together at most, but for those of one row; 0: all. No more
             scores than that are ever in memory.
+
+    Returns:
+        The loss, the first sum over the denominator, and metrics, which have no gradient. Who adds
+        the loss to others and does no more with it takes the gradient as it is made here, so that
+        devices can add it to that of the embeddings before they send it.
     """
-    predicted = _Predicted(labels, weights, weights * hidden)
+    predicted = _Predicted(labels, weights / denominator, weights, weights * hidden)
     rows, predictions = labels.shape
     parts = _parts(rows, predictions, at_once)
     sums: _Sums = _sums(  # type: ignore[call-arg]
         parts, unscored.execution, unscored.hidden, unscored.table, unscored.bias, predicted
     )
     total = jnp.sum(weights)
-    return {
-        "mlm_loss": Ratio(sums.loss, total),
+    return sums.loss, {
+        "mlm_loss": Ratio(sums.nats, total),
         "mlm_accuracy": Ratio(sums.hits, total),
         "mlm_hidden_accuracy": Ratio(sums.hidden_hits, jnp.sum(predicted.hidden_weights)),
     }
@@ -109,23 +119,23 @@ def _with_gradients(
 ) -> tuple[_Sums, tuple[Array, Array, Array]]:
     """Return the sums, and the gradients of the loss's in hidden states, table and bias."""
 
-    # Only a sum is differentiated, so its gradient is known up to a factor as soon as the scores
-    # are, and is taken while they are at hand.
+    # Only a sum is differentiated, so its gradient is known as soon as the scores are, and is taken
+    # while they are at hand.
     def scores(hidden: Array, table: Array, bias: Array) -> Array:
         return Unscored(hidden, table, bias, unscored.execution).scores()
 
     _, backward = jax.vjp(scores, unscored.hidden, unscored.table, unscored.bias)
     sums, (exponentials, total) = _softmax(unscored, predicted)
-    labels, weights, _ = predicted
-    is_label = labels[..., None] == jnp.arange(exponentials.shape[-1])
-    gradient = exponentials * (weights / total)[..., None]
-    gradient -= jnp.where(is_label, weights[..., None], 0.0)
+    shares = predicted.shares
+    is_label = predicted.labels[..., None] == jnp.arange(exponentials.shape[-1])
+    gradient = exponentials * (shares / total)[..., None]
+    gradient -= jnp.where(is_label, shares[..., None], 0.0)
     return sums, backward(jax.lax.optimization_barrier(gradient))
 
 
 def _softmax(unscored: Unscored, predicted: _Predicted) -> tuple[_Sums, tuple[Array, Array]]:
     """Return the sums, and of the softmax the exponentials [B, P, V] and their sums [B, P]."""
-    labels, weights, hidden_weights = predicted
+    labels, shares, weights, hidden_weights = predicted
     scores = unscored.scores()
     highest = jnp.max(scores, axis=-1)
     exponentials = jnp.exp(scores - highest[..., None])
@@ -133,7 +143,12 @@ def _softmax(unscored: Unscored, predicted: _Predicted) -> tuple[_Sums, tuple[Ar
     picked = jnp.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
     losses = jnp.log(total) + highest - picked
     hits = (picked >= highest).astype(scores.dtype)
-    sums = _Sums(jnp.sum(losses * weights), jnp.sum(hits * weights), jnp.sum(hits * hidden_weights))
+    sums = _Sums(
+        loss=jnp.sum(losses * shares),
+        nats=jnp.sum(losses * weights),
+        hits=jnp.sum(hits * weights),
+        hidden_hits=jnp.sum(hits * hidden_weights),
+    )
     return sums, (exponentials, total)
 
 

@@ -98,14 +98,14 @@ def pretraining_objective(
             method="before_scores",
         )
         shown = jnp.take_along_axis(masked.input_ids, masked.positions, axis=1)
-        metrics = masked_language_model(
+        total, metrics = masked_language_model(
             unscored,
             masked.labels,
             masked.weights,
             (shown == vocabulary.mask_id).astype(jnp.float32),
+            weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON,
             at_once,
         )
-        total = metrics["mlm_loss"].numerator / (weights["mlm_loss"] + MLM_DENOMINATOR_EPSILON)
         if with_nsp:
             weight = examples.next_sentence_weight
             metrics |= next_sentence(

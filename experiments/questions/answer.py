@@ -24,6 +24,7 @@ from bert_jax.report.sweep.folder import read_sweep
 from bert_jax.report.sweep.trial import Trial
 from experiments.finetuning import ours
 from experiments.finetuning.comparisons import COMPARISONS
+from experiments.finetuning.scores import score_predictions
 from experiments.finetuning.subsets import write_subset
 from experiments.questions.outcome import Outcome, draw, table, write
 
@@ -69,8 +70,11 @@ def finetuned(
     runs = {key: {**common, "init_from": model, "seed": key[1]} for key, model in models.items()}
     config = f"configs/finetune.py:{comparison.task},cpu"
     trials = sweep("finetune", config, runs, work / task, arguments.jobs)
-    metric = comparison.metrics[0]
-    return {key: (trial.metrics or {})[metric] for key, trial in trials.items()}
+    scores = {
+        key: score_predictions(comparison, subset, work / task / trial.name)
+        for key, trial in trials.items()
+    }
+    return {key: found[comparison.metrics[0]] / 100 for key, found in scores.items()}
 
 
 def sweep(

@@ -18,7 +18,7 @@ HIDDEN = jnp.asarray([[1.0, 0, 1, 1], [1, 1, 0, 1], [0, 1, 1, 1]])
 def masked_language_model(logits, labels, weights, hidden, at_once=0):
     """Let the hidden states be the scores."""
     unscored = Unscored(logits, jnp.eye(logits.shape[-1]), jnp.zeros(logits.shape[-1]), Execution())
-    return language_model.masked_language_model(unscored, labels, weights, hidden, at_once)
+    return language_model.masked_language_model(unscored, labels, weights, hidden, 1.0, at_once)[1]
 
 
 def log_softmax(logits):
@@ -32,7 +32,8 @@ def plain_loss(logits, labels):
 
 
 def mlm_loss(logits, labels=LABELS, weights=WEIGHTS):
-    return masked_language_model(logits, labels, weights, weights)["mlm_loss"].numerator
+    unscored = Unscored(logits, jnp.eye(logits.shape[-1]), jnp.zeros(logits.shape[-1]), Execution())
+    return language_model.masked_language_model(unscored, labels, weights, weights, 1.0)[0]
 
 
 def test_the_language_models_loss_and_accuracy_are_sums_over_what_counts():
@@ -103,8 +104,10 @@ def test_parts_come_to_the_sums_and_gradients_of_the_whole():
 
     def loss(inputs, at_once):
         unscored = Unscored(*inputs, Execution())
-        found = language_model.masked_language_model(unscored, labels, weights, shown, at_once)
-        return 3 * found["mlm_loss"].numerator, found
+        total, found = language_model.masked_language_model(
+            unscored, labels, weights, shown, 0.5, at_once
+        )
+        return 1.5 * total, found
 
     def plain(inputs):
         hidden, table, bias = inputs
