@@ -15,14 +15,14 @@ _MOST_LINES = 8_000_000  # at which about one new line in ten would pass for a d
 
 
 class LineCounter:
-    """Count lines that were seen before, in 128 MB at most: two bits a line, a Bloom filter.
+    """Count lines that were seen before, in 16 MB: two bits a line, a Bloom filter.
 
     A new line may pass for a duplicate, by chance (two in a thousand after a million lines), so
     the count is approximate; it ends after eight million lines.
     """
 
     def __init__(self):
-        self._seen = np.zeros(1 << _HASH_BITS, bool)
+        self._seen = np.zeros(1 << (_HASH_BITS - 3), np.uint8)  # eight bits an entry
         self.lines = 0
         self.duplicates = 0
 
@@ -38,10 +38,14 @@ class LineCounter:
         new, counts = np.unique(hashes, return_counts=True)
         mask = np.uint64((1 << _HASH_BITS) - 1)
         one, two = new & mask, (new * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _HASH_BITS)
-        known = self._seen[one] & self._seen[two]
-        self._seen[one] = self._seen[two] = True
+        known = self._bits(one) & self._bits(two)
+        for places in (one, two):
+            np.bitwise_or.at(self._seen, places >> 3, np.uint8(1) << (places & 7).astype(np.uint8))
         self.lines += len(hashes)
         self.duplicates += int(known.sum() + (counts - 1).sum())
+
+    def _bits(self, places: np.ndarray) -> np.ndarray:
+        return (self._seen[places >> 3] >> (places & 7).astype(np.uint8)) & 1
 
 
 @dataclass

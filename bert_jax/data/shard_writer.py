@@ -19,7 +19,7 @@ class ShardWriter:
         self._id_type = id_type
         self._cutter = ShardCutter(shard_tokens)
         self._shards: list[dict[str, Any]] = []
-        self._full: _Buffer | None = None  # complete; written once its successor is, too
+        self._full: _Buffer | None = None  # complete, unless its successor joins it
         self._open = _Buffer()
         self._histogram = np.zeros(0, np.int64)
 
@@ -37,22 +37,20 @@ class ShardWriter:
         extents = Extents.of(document_lengths, sentence_lengths)
         for first, last, begins in self._cutter.cut(extents.tokens):
             if begins:
-                self._close_shard()
+                self._full, self._open = self._open, _Buffer()
             sentences = slice(extents.sentences[first], extents.sentences[last])
             self._open.add(
                 tokens[extents.tokens[first] : extents.tokens[last]],
                 sentence_lengths[sentences],
                 document_lengths[first:last],
             )
-
-    def _close_shard(self) -> None:
-        if self._full is not None:
-            self._write(self._full)
-        self._full, self._open = self._open, _Buffer()
+            if self._full is not None and not self._cutter.last_joins:
+                self._write(self._full)
+                self._full = None
 
     def finish(self) -> dict[str, Any]:
         """Write what is left and return the split's entry in the manifest."""
-        if self._full is not None and self._cutter.last_joins:
+        if self._full is not None:
             self._full.join(self._open)
             self._open = _Buffer()
         for buffer in (self._full, self._open):
@@ -121,9 +119,12 @@ def write_shard(
     }
     for what, array in arrays.items():
         # Not np.save to the file itself: on a full disk that raises an error without errno.
-        content = io.BytesIO()
-        np.save(content, array, allow_pickle=False)
-        (directory / f"{name}.{what}.npy").write_bytes(content.getbuffer())
+        header = io.BytesIO()
+        described = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(header, described)
+        with open(directory / f"{name}.{what}.npy", "wb") as file:
+            file.write(header.getbuffer())
+            file.write(array.data)
     return {
         "name": name,
         "documents": len(document_lengths),
