@@ -5,8 +5,4 @@ ARMS = {
     "without": {"pairs.next_sentence": False},
 }
 SEEDS = (0, 1, 2)
-TASKS = (
-    "sst2",
-    "mrpc",
-    "qnli",
-)
+TASKS = ("sst2", "mrpc", "qnli")
