@@ -28,6 +28,12 @@ def test_words_alone_tell_nothing_of_the_builtin_labels():
         assert found[f"linear_majority/{task}"] == 1 / labels
         if labels == 2:  # sentences come in twos, which differ in words that no other has
             assert found[f"linear_accuracy/{task}"] == 0.5
+            bags_of_task = [c for s, c in zip(sentences, counts, strict=True) if s.task == task]
+            whole = sum(bags_of_task, Counter())
+            for one, other in zip(bags_of_task[::2], bags_of_task[1::2], strict=True):
+                telling = (one - other) | (other - one)
+                assert telling.total() == (0 if task == "order" else 2)
+                assert all(whole[word] == 1 for word in telling)
     assert found["linear_accuracy/topic"] < 0.3
     assert max(len(words(s.text)) for s in sentences) <= 13
 
