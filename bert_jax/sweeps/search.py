@@ -62,9 +62,8 @@ class Search:
         while True:
             sweep = read_sweep(folder)
             known = {name for trial in sweep.trials for name in trial.metrics or {}}
-            if len(self._inside(sweep)) >= self.trials or (
-                metric and known and metric not in known
-            ):
+            nothing_to_learn = metric and known and metric not in known
+            if len(self._inside(sweep)) >= self.trials or nothing_to_learn:
                 return
             chosen = self._choose(sweep, metric)
             if chosen is None:

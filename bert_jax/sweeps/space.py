@@ -41,7 +41,7 @@ class Range:
         number = as_number(value)
         if number is None or not self.low <= number <= self.high:
             return None
-        return int(number) if self.whole else number
+        return number
 
     def rounded(self, place: float) -> float:
         """Leave out figures that say nothing."""

@@ -71,6 +71,13 @@ def test_the_same_sweep_again_is_the_same_and_more_values_are_added(tmp_path):
     assert list(kept["runs"]) == ["seed=0", "seed=1", "seed=2"]
 
 
+def test_what_a_search_chooses_from_is_kept_by_a_grid_too(tmp_path):
+    space = {"seed": {"low": 0, "high": 9, "log": False}}
+    assert keep_plan(plan(space=space), tmp_path) == []
+    assert len(keep_plan(plan({"seed": 12}), tmp_path)) == 1
+    assert json.loads((tmp_path / "sweep.json").read_text())["space"] == space
+
+
 def test_runs_whose_names_would_be_the_same_have_two(tmp_path):
     runs = keep_plan(plan({"init_from": "a b"}, {"init_from": "a/b"}), tmp_path)
     assert runs[0].name == "init_from=a-b" and runs[1].name.startswith("init_from=a-b-")

@@ -13,7 +13,7 @@ from bert_jax.report.sweep.trial import Trial
 
 _MOST_CURVES = 300
 _PANELS = (
-    "A dot is a run that has finished; the line joins the means. All else that differs between "
+    "A dot is a run that has finished; a line, where there is one, joins means. All else between "
     "the runs is in the spread of the dots: a field whose line stays within it has not been "
     "shown to matter."
 )
