@@ -42,7 +42,9 @@ class Workers:
             # What they still do is not wanted any more, and one that was stopped would never end.
             for process in set(multiprocessing.active_children()) - self._others:
                 process.kill()
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            # Nothing is cancelled: CPython 3.11 gives a lost worker's exception to what is
+            # still to be done, cancelled or not, and fails at the former, in a thread of its own.
+            self._executor.shutdown(wait=True)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield function(item) for each item, in order; reads few items ahead."""
@@ -63,9 +65,6 @@ class Workers:
             raise DataError(
                 "a worker process died, most likely for lack of memory; use fewer --config.workers"
             ) from None
-        finally:
-            for future in waiting:
-                future.cancel()
 
     def _start(self) -> ProcessPoolExecutor:
         # Not fork: the caller may hold threads of JAX, which a forked child would inherit locked.
