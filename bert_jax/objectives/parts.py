@@ -18,7 +18,6 @@ def sum_over_parts(
         rows: arrays with an entry a row.
         parts: a divisor of the rows.
     """
-
     if parts == 1:
         return compute(rows, jnp.zeros((), jnp.int32))
 
