@@ -59,7 +59,7 @@ def masked_language_model(
     predicted = _Predicted(labels, weights / denominator, weights, weights * hidden)
     rows, predictions = labels.shape
     parts = _parts(rows, predictions, at_once)
-    sums = _sums(
+    sums: _Sums = _sums(  # type: ignore[call-arg]
         parts, unscored.execution, unscored.hidden, unscored.table, unscored.bias, predicted
     )
     total = jnp.sum(weights)
