@@ -7,6 +7,7 @@ manifest with a sha256 for each file and the shape and dtype of each array, writ
 import contextlib
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,20 @@ _EXTRA = "extra.json"
 def quiet() -> Iterator[None]:
     """Keep Orbax from logging a page for each of its threads; the error itself says enough.
 
-    For as long as they may be at work: after an error some are for a moment more.
+    For as long as they may be at work: after an error some are for a moment more. TensorStore's
+    then report to an event loop that Orbax has closed.
     """
-    logger = logging.getLogger("absl")
-    before, logger.disabled = logger.disabled, True
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+
+    def heed(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            hook(unraisable)
+
+    before, logger.disabled, sys.unraisablehook = logger.disabled, True, heed
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.disabled, sys.unraisablehook = before, hook
 
 
 def write_arrays(folder: Path, state: TrainState) -> None:

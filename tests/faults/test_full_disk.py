@@ -1,5 +1,6 @@
 """A disk that is full: said at once, by what was written, with what stood there before."""
 
+import asyncio
 import errno
 import logging
 import os
@@ -48,12 +49,19 @@ def test_the_save_says_so_and_the_one_before_stays(disk, room, capfd):
 
 def test_what_is_written_after_the_save_has_failed_goes_too(tmp_path, monkeypatch):
     threads, heard = [], []
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    class Report:
+        def __del__(self):  # raises where nobody can catch it, as TensorStore's reports do
+            loop.call_soon_threadsafe(print)
 
     def write_arrays(folder, state):
         def late():  # as TensorStore's and Orbax's threads do
             time.sleep(0.4)
             (folder / "state.orbax-checkpoint-tmp").mkdir(parents=True)
             heard.append(not logging.getLogger("absl").disabled)  # a page of the thread's own
+            Report()
 
         threads.append(threading.Thread(target=late))
         threads[0].start()
