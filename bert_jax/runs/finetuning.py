@@ -96,7 +96,14 @@ def _run_seeds(
         one.workdir.mkdir(exist_ok=True)
         one.keep({**values, "seed": seed, "num_seeds": 1, "seeds_at_once": 1})
         runs.append(SeedRun(finetuning, one, seed, command))
-    outcomes = run_seeds(runs, config.seeds_at_once, stop)
+    at_once = config.seeds_at_once
+    if at_once > 1 and not finetuning.gains_together:
+        print(
+            f"config.seeds_at_once={at_once}: for a CPU steps of this size are no faster together; "
+            "the seeds are trained one after another"
+        )
+        at_once = 1
+    outcomes = run_seeds(runs, at_once, stop)
     score = score_seeds(finetuning.task, outcomes, command)
     write_json(folder.score, score)
     print(spread_in_words(score))

@@ -32,7 +32,7 @@ from bert_jax.tasks.examples import Features, fingerprint
 from bert_jax.tasks.schemes import allowed_transitions
 from bert_jax.tasks.tagging_task import SCHEME
 from bert_jax.tasks.task import Task
-from bert_jax.training.abreast import Abreast, InTurn, Vectorized
+from bert_jax.training.abreast import Abreast, SideBySide, Vectorized
 from bert_jax.training.activations import Activations
 from bert_jax.training.flops import flops_per_row
 from bert_jax.training.moving import Moving
@@ -42,6 +42,10 @@ from bert_jax.training.stage import Evaluation, Intervals, Stage
 from bert_jax.training.state import TrainState, select
 from bert_jax.training.step import TrainStep, make_train_step
 from bert_jax.training.together import together
+
+# Bytes of an activation up to which a CPU is the sooner done with seeds that it trains together
+# (experiments/seeds_at_once).
+_SMALL = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -211,19 +215,28 @@ class Finetuning:
         )
 
     @property
+    def gains_together(self) -> bool:
+        """Whether several seeds are sooner done when they are trained together.
+
+        On a CPU those whose activations leave the cache are not: states of several take turns in
+        it, too.
+        """
+        tokens = self.batching.batch_size * self.static_lengths[-1]
+        return not self._on_cpu or 4 * tokens * self.model.intermediate_size <= _SMALL
+
+    @property
     def abreast(self) -> Abreast:
         """How the steps of several seeds are computed together.
 
-        One seed alone keeps a CPU busy, which computes the matrices of several no faster as one
-        batched product (experiments/seeds_at_once).
+        A CPU computes the matrices of several seeds slower as one batched product than by
+        themselves (experiments/seeds_at_once).
         """
-        (device,) = self.sharding.mesh.devices.flat
-        return self.in_turn if device.platform == "cpu" else self.vectorized
+        return self.side_by_side if self._on_cpu else self.vectorized
 
     @property
-    def in_turn(self) -> InTurn:
+    def side_by_side(self) -> SideBySide:
         """Several seeds by the compiled step of one."""
-        return InTurn(self._train_step, self.put)
+        return SideBySide(self._train_step, self.put)
 
     @functools.cached_property
     def vectorized(self) -> Vectorized:
@@ -279,6 +292,10 @@ class Finetuning:
             return scores, None
         sums = np.array(jax.device_get(losses), np.float64).sum(axis=0)
         return scores, float(sums[0] / sums[1])
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.sharding.mesh.devices.flat[0].platform == "cpu"
 
     @functools.cached_property
     def _step(self) -> TrainStep:

@@ -1,4 +1,4 @@
-"""Steps of several seeds: one seed after another, in turn, and vectorized.
+"""Steps of several seeds: one seed after another, side by side, and vectorized.
 
 python -m experiments.seeds_at_once.compare --data=glue/MRPC --tokenizer=vocab.txt \
     --results=experiments/seeds_at_once/results/MACHINE.jsonl
@@ -43,7 +43,7 @@ class OneAfterAnother:
     """The steps of a block by the compiled step of one seed, all of a seed's before the next's."""
 
     def __init__(self, made: Finetuning, seeds: Sequence[int]) -> None:
-        self._made, self._step = made, made.in_turn.of_one
+        self._made, self._step = made, made.side_by_side.of_one
         self.states = [made.initial_state(made.fitted(seed), seed) for seed in seeds]
         self._rows = [made.chosen(seed) for seed in seeds]
 
@@ -87,7 +87,7 @@ def compare(size: str, batch_size: int, args: argparse.Namespace) -> dict[str, A
     made, seeds = assembled(size, batch_size, args), range(args.seeds)
     makers: dict[str, Callable[[], Any]] = {
         "one after another": lambda: OneAfterAnother(made, seeds),
-        "in turn": lambda: Together(made, seeds, made.in_turn),
+        "side by side": lambda: Together(made, seeds, made.side_by_side),
         "vectorized": lambda: Together(made, seeds, made.vectorized),
     }
     ways = {name: make() for name, make in makers.items() if name in args.ways}
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--what", default="all", help="what moves, as of config.train.what")
     parser.add_argument("--sizes", default="tiny,mini")
     parser.add_argument("--batches", default="8,16,32")
-    parser.add_argument("--ways", default="one after another,in turn,vectorized")
+    parser.add_argument("--ways", default="one after another,side by side,vectorized")
     parser.add_argument("--seeds", default=8, type=int)
     parser.add_argument("--steps", default=4, type=int, help="of a block")
     parser.add_argument("--blocks", default=7, type=int)

@@ -122,6 +122,27 @@ def test_a_seed_that_goes_wrong_ends_no_other_and_is_counted(in_sequence):
     assert score["metrics"]["accuracy"] == score["medians"]["accuracy"] == np.mean(both)
 
 
+def test_steps_too_large_to_gain_together_are_taken_one_seed_after_another(run, tmp_path, capsys):
+    asked = []
+
+    def run_seeds(runs, at_once, stop):
+        asked.append(at_once)
+        raise Killed
+
+    def small_is(size):
+        def change(patch):
+            patch.setattr("bert_jax.runs.task_assembly._SMALL", size)
+            patch.setattr("bert_jax.runs.finetuning.run_seeds", run_seeds)
+
+        return change
+
+    for size in (0, 1 << 30):
+        with pytest.raises(Killed):
+            run(tmp_path / str(size), {"seeds_at_once": 3}, small_is(size))
+    assert asked == [1, 3]
+    assert capsys.readouterr().out.count("no faster together") == 1
+
+
 def test_a_kill_leaves_runs_at_different_steps(killed):
     steps = [Checkpoints(killed / f"seed_{seed}" / "training", 1).steps() for seed in range(3)]
     assert steps == [[8, 12], [], [4, 8]]

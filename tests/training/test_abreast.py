@@ -9,7 +9,7 @@ import pytest
 
 from bert_jax.model import BertConfig, Execution, initialize, make_model
 from bert_jax.objectives.finetuning import TASK_LOSSES, TaskBatch, finetuning_objective
-from bert_jax.training.abreast import NO_STEP, InTurn, Vectorized
+from bert_jax.training.abreast import NO_STEP, SideBySide, Vectorized
 from bert_jax.training.moving import Moving
 from bert_jax.training.optimizer import OptimizerConfig, make_optimizer
 from bert_jax.training.state import TrainState, flatten, nest, select
@@ -87,7 +87,7 @@ def case(request):
     return {
         "alone": (alone, told),
         "vectorized": together(Vectorized(step, moves, shardings, jax.device_put)),
-        "in turn": together(InTurn(compiled, jax.device_put)),
+        "side by side": together(SideBySide(compiled, jax.device_put)),
         "tolerance": tolerance,
         "moves": moves,
     }
@@ -97,13 +97,12 @@ def numbers(state):
     return flatten(dataclasses.replace(state, key=jax.random.key_data(state.key), step=0))
 
 
-@pytest.mark.parametrize("way", ["vectorized", "in turn"])
+@pytest.mark.parametrize("way", ["vectorized", "side by side"])
 def test_each_run_has_the_numbers_that_it_has_alone(case, way):
     alone, told_alone = case["alone"]
     abreast, states, told = case[way]
-    exactly = (
-        {"rtol": 0, "atol": 0} if way == "in turn" else {"rtol": 1e-4, "atol": case["tolerance"]}
-    )
+    exactly = {"rtol": 0, "atol": 0}
+    near = exactly if way == "side by side" else {"rtol": 1e-4, "atol": case["tolerance"]}
     for run in range(RUNS):
         one = abreast.one(states, run)
         found, expected = numbers(one), numbers(alone[run])
@@ -112,9 +111,9 @@ def test_each_run_has_the_numbers_that_it_has_alone(case, way):
             # The gradient of a key's bias is rounding alone, which Adam scales up.
             if way == "vectorized" and "key/bias" in path:
                 continue
-            np.testing.assert_allclose(found[path], value, **exactly, err_msg=f"{run} {path}")
+            np.testing.assert_allclose(found[path], value, **near, err_msg=f"{run} {path}")
         for n in range(2):
-            if n == 1 and run == 2 and way == "in turn":
+            if n == 1 and run == 2 and way == "side by side":
                 assert run not in told[n]  # it has ended, and nothing was computed
                 continue
             metrics, norms = told[n][run]
@@ -124,7 +123,7 @@ def test_each_run_has_the_numbers_that_it_has_alone(case, way):
             np.testing.assert_allclose(norms, told_alone[n][run][1], rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", ["vectorized", "in turn"])
+@pytest.mark.parametrize("way", ["vectorized", "side by side"])
 def test_neither_nan_nor_an_end_reaches_a_neighbour(case, way):
     abreast, states, told = case[way]
     assert [told[0][run][0]["skipped"].numerator for run in range(RUNS)] == [0, 0, 0]

@@ -11,7 +11,7 @@ import pytest
 
 from bert_jax.errors import NumericsError
 from bert_jax.objectives.objective import Objective, Ratio
-from bert_jax.training.abreast import InTurn
+from bert_jax.training.abreast import SideBySide
 from bert_jax.training.checkpoints import Checkpoints, load_arrays, restore_common
 from bert_jax.training.convoy import AgreedStop, Convoy
 from bert_jax.training.loop import Loop, Stopwatch
@@ -132,7 +132,7 @@ def together(folder, runs, stop_at=None):
         written = [metrics(folder / str(run))[-1]["step"] for run in runs]
         over.append(({runs[place]: error for place, error in places.items()}, written))
 
-    convoy = Convoy(loops, InTurn(STEP, jax.device_put), batches, ended, agreed, progress)
+    convoy = Convoy(loops, SideBySide(STEP, jax.device_put), batches, ended, agreed, progress)
     try:
         convoy.run(start, [s for s, _ in found], [Window(**w) for _, w in found])
     finally:
