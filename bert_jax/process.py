@@ -6,8 +6,13 @@ import platform
 import sys
 from pathlib import Path
 
-_TUNABLE = "glibc.malloc.hugetlb"
-_STATE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+# Settings of glibc's allocator under which a step of XLA's on a CPU finds the memory of the one
+# before: huge pages, nothing mapped for one array, nothing given back, one heap for all threads.
+ALLOCATOR = ":".join(
+    f"glibc.malloc.{name}"
+    for name in ("hugetlb=1", "mmap_max=0", f"trim_threshold={2**62}", "arena_max=1")
+)
+_ACCELERATORS = ("nvidia[0-9]*", "accel*", "vfio/[0-9]*", "kfd")  # in /dev
 
 _COMPILED = "JAX_COMPILATION_CACHE_DIR"
 MOST_COMPILED_BYTES = 2 * 2**30
@@ -16,29 +21,28 @@ MOST_COMPILED_BYTES = 2 * 2**30
 def settle() -> None:
     """Settle all of it; an entry calls this first."""
     keep_compiled_programs()
-    use_huge_pages()
+    keep_memory()
 
 
-def use_huge_pages() -> None:
-    """Start this process anew with an allocator that asks for huge pages, where that helps.
+def keep_memory() -> None:
+    """Start this process anew with an allocator that keeps what it has, where that helps.
 
-    XLA takes fresh memory for a step's arrays on a CPU, 190 MB a step already for `tiny`; in pages
-    of 4 kB the kernel's page faults took a quarter of it. glibc reads the setting only
-    when a process starts. Does nothing where it is set already, was set otherwise by the user, or
-    where the kernel leaves no choice.
+    XLA takes fresh memory for a step's arrays on a CPU, 190 MB a step already for `tiny`. The
+    kernel has to find, clear and map it: a quarter of a step in pages of 4 kB, and in huge pages
+    still a quarter where other programs have left few of them whole (experiments/LOG.md). glibc
+    reads the settings only when a process starts. Does nothing where the user has set any of them,
+    without glibc, or beside an accelerator, whose host has many threads and no such arrays.
     """
     tunables = os.environ.get("GLIBC_TUNABLES", "")
-    if _TUNABLE in tunables or platform.libc_ver()[0] != "glibc":
+    if "glibc.malloc." in tunables or platform.libc_ver()[0] != "glibc":
         return
-    try:
-        if "[madvise]" not in _STATE.read_text():
-            return
-    except OSError:
+    if _beside_an_accelerator():
         return
-    setting = f"{_TUNABLE}=1"
-    environment = os.environ | {"GLIBC_TUNABLES": f"{tunables}:{setting}" if tunables else setting}
+    both = f"{tunables}:{ALLOCATOR}" if tunables else ALLOCATOR
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    os.execve(
+        sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"GLIBC_TUNABLES": both}
+    )
 
 
 def keep_compiled_programs() -> None:
@@ -70,6 +74,10 @@ def seconds_since_start() -> float:
         return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - started)
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def _beside_an_accelerator() -> bool:
+    return any(any(Path("/dev").glob(name)) for name in _ACCELERATORS)
 
 
 def _processor() -> str:

@@ -30,7 +30,8 @@ def main(case_name: str, dtype: str, corpus: Path, fields: list[str]) -> None:
 
     def step() -> None:
         nonlocal state
-        state, _, _ = stage.train_step(state, next(batches), rate, largest)
+        state, _, norms = stage.train_step(state, next(batches), rate, largest)
+        np.asarray(norms)  # a run looks at them before it takes the next step
 
     about = {"jax": jax.__version__, "tokens": stage.tokens, "useful_tokens": stage.useful_tokens}
     serve(step, lambda: jax.block_until_ready(state), **about)

@@ -15,6 +15,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from bert_jax.process import ALLOCATOR
 from experiments.benchmarks.assembled import write_batches
 from experiments.benchmarks.figure import draw
 from experiments.benchmarks.records import measure, table
@@ -30,7 +31,7 @@ THEIRS = (
     ("tuned", "bfloat16"),
     ("tuned", "bfloat16", "compiled"),
 )
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # what our entries set for themselves
+SETTINGS = {"GLIBC_TUNABLES": ALLOCATOR}  # what our entries set for themselves
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -40,8 +41,11 @@ def main(arguments: argparse.Namespace) -> None:
     for name in arguments.cases:
         contestants = start(name, arguments)
         record = measure(contestants, arguments.rounds, arguments.seconds)
-        record |= {"case": asdict(CASES[name]), "huge_pages_for_all": arguments.huge_pages}
-        path = arguments.results / f"{name}{'_huge_pages' if arguments.huge_pages else ''}.json"
+        record |= {"case": asdict(CASES[name]), "same_allocator": arguments.same_allocator}
+        path = (
+            arguments.results
+            / f"{name}{'_same_allocator' if arguments.same_allocator else ''}.json"
+        )
         path.write_text(json.dumps(record, indent=1) + "\n")
         draw(record, path.with_suffix(".png"))
         print(table(record), flush=True)
@@ -52,7 +56,7 @@ def start(name: str, arguments: argparse.Namespace) -> list[Contestant]:
     batches = arguments.work / f"{name}.npz"
     write_batches(batches, name, arguments.corpus)
     package = "experiments.benchmarks"
-    environment = HUGE_PAGES if arguments.huge_pages else {}
+    environment = SETTINGS if arguments.same_allocator else {}
     found = []
     for dtype in OURS:
         command = [sys.executable, "-m", f"{package}.ours", name, dtype, str(arguments.corpus)]
@@ -77,7 +81,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="turns of each")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a turn is")
     parser.add_argument(
-        "--huge_pages", action="store_true", help="give their allocator our setting, too"
+        "--same_allocator", action="store_true", help="give their allocator our setting, too"
     )
     return parser.parse_args()
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bert_jax.process import ALLOCATOR
+
 ROOT = Path(__file__).resolve().parents[2]
 # One device, as a user has; programs compiled once, quickly, and alike in every process.
 SETTINGS = {
@@ -16,7 +18,7 @@ SETTINGS = {
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
     "PYTHONFAULTHANDLER": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # else an entry starts itself once more
+    "GLIBC_TUNABLES": ALLOCATOR,  # else an entry starts itself once more
 }
 _SECONDS = 1_800.0  # after which a process that should have ended hangs
 _LOOK = 0.001  # seconds between two looks at what a process has done

@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+from bert_jax.process import ALLOCATOR
+
 ROOT = Path(__file__).resolve().parents[2]
 # No network; and the allocator that our entries choose for themselves, for the other side too.
-ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "GLIBC_TUNABLES": ALLOCATOR}
 
 
 def run_once(command: list[str], folder: Path) -> float:
