@@ -12,6 +12,7 @@ ratios.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -61,13 +62,19 @@ def start(name: str, arguments: argparse.Namespace) -> list[Contestant]:
     for dtype in OURS:
         command = [sys.executable, "-m", f"{package}.ours", name, dtype, str(arguments.corpus)]
         log = arguments.work / f"{name}_ours_{dtype}.log"
-        found.append(Contestant(f"ours {dtype}", command, log))
+        if f"ours {dtype}" in arguments.among:
+            found.append(Contestant(f"ours {dtype}", command, log))
     for words in THEIRS:
         command = [arguments.theirs, "-m", f"{package}.huggingface", name, str(batches), *words]
         log = arguments.work / f"{name}_{'_'.join(('theirs', *words))}.log"
-        label = " ".join(("torch" if "tuned" in words else "transformers", *words))
-        found.append(Contestant(label, command, log, **environment))
+        if label_of(words) in arguments.among:
+            found.append(Contestant(label_of(words), command, log, **environment))
     return found
+
+
+def label_of(words: Sequence[str]) -> str:
+    """Name a contestant of theirs."""
+    return " ".join(("torch" if "tuned" in words else "transformers", *words))
 
 
 def parse() -> argparse.Namespace:
@@ -78,6 +85,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--corpus", required=True, type=Path, help="a prepared folder")
     parser.add_argument("--work", required=True, type=Path, help="for batches and logs")
     parser.add_argument("--results", required=True, type=Path, help="for the records")
+    everyone = [*(f"ours {dtype}" for dtype in OURS), *map(label_of, THEIRS)]
+    parser.add_argument(
+        "--among",
+        type=lambda names: names.split(","),
+        default=everyone,
+        help=f"who takes part, as their memory allows: of {','.join(everyone)}",
+    )
     parser.add_argument("--rounds", type=int, default=9, help="turns of each")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a turn is")
     parser.add_argument(
