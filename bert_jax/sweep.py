@@ -39,7 +39,7 @@ _SEARCH = flags.DEFINE_multi_string(
 _TRIALS = flags.DEFINE_integer("trials", None, "Runs of a search, all in all.", lower_bound=1)
 _SEARCH_SEED = flags.DEFINE_integer("search_seed", 0, "Of a search's choices.", lower_bound=0)
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at once.", lower_bound=1)
-_METRIC = flags.DEFINE_string("metric", "", "To rank by; without it the task's first, or the loss.")
+_METRIC = flags.DEFINE_string("metric", "", "To rank by; without it the task's first, or mlm_loss.")
 _LAUNCHER = flags.DEFINE_string("launcher", "local", "Where the runs go: local or slurm.")
 _SLURM = flags.DEFINE_multi_string("slurm", [], "Option of sbatch: partition=gpu; may repeat.")
 

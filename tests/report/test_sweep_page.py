@@ -270,3 +270,15 @@ def test_an_axis_tells_what_a_value_is(values, searched, words):
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match=r"not a sweep: it has no sweep\.json"):
         write_page(tmp_path)
+
+
+def test_a_field_that_is_the_same_in_all_runs_is_not_what_they_differ_in(folder, drawn):
+    plan = json.loads((folder / "sweep.json").read_text())
+    plan["fields"] = ["train.batch_size", *plan["fields"]]
+    for run in plan["runs"].values():
+        run["overrides"]["train.batch_size"] = 16
+    write_json(folder / "sweep.json", plan)
+    _, text = page_of(folder)
+    before_the_runs, of_all_runs = text.split("All 18 runs")
+    assert "differ in learning_rate, normalization and seed." in before_the_runs
+    assert "batch_size" not in before_the_runs and "batch_size" in of_all_runs

@@ -130,13 +130,24 @@ def test_only_the_first_settings_are_printed(sweep):
     assert "and 2 more settings in results.csv" in text and "1   0.55  1.1" in text
 
 
-@pytest.mark.parametrize(("metric", "first"), [("mlm_loss", "0.1"), ("mlm_accuracy", "0.3")])
+OF_PRETRAINING = [("", "0.1"), ("mlm_loss", "0.1"), ("mlm_accuracy", "0.3")]
+
+
+@pytest.mark.parametrize(("metric", "first"), OF_PRETRAINING)
 def test_a_loss_is_best_where_it_is_low(sweep, tmp_path, metric, first):
     made = sweep({(0.1, 0): None, (0.3, 0): None}, verb="pretrain")
     for trial, value in zip(made.trials, (0.1, 0.3), strict=True):
         folder = tmp_path / trial.name
         (folder / "run.json").write_text('{"status": "finished"}')
-        lines = [{"step": step, "split": "validation", metric: value + 1 / step} for step in (1, 2)]
+        lines = [
+            {
+                "step": step,
+                "split": "validation",
+                "loss": -value,  # with next sentences, which runs may differ in
+                metric or "mlm_loss": value + 1 / step,
+            }
+            for step in (1, 2)
+        ]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     lines = describe_results(read_sweep(tmp_path), metric).splitlines()
     assert lines[1].split() == ["1", f"{float(first) + 0.5:.4g}", first]

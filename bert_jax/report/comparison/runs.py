@@ -76,7 +76,7 @@ def read_comparison(folders: Sequence[Path]) -> Comparison:
         trials=tuple(trials),
         problems=tuple(p for t in trials if t.run for p in _problems(t)),
     )
-    ranking = rank(sweep, "" if task else "mlm_loss")
+    ranking = rank(sweep)
     places = {trial.name: place for place, trial in enumerate(trials)}
     settings = sorted(ranking.settings, key=lambda setting: places[setting.trials[0].name])
     return Comparison(

@@ -1,5 +1,6 @@
 """The folder of a sweep as plain values."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ class SearchedRange:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All that the report knows of a sweep; `fields` are those in which its runs differ."""
+    """All that the report knows of a sweep; `fields` are those that it sets."""
 
     name: str
     verb: str  # "pretrain", "finetune"
@@ -37,6 +38,15 @@ class Sweep:
     def labels(self) -> dict[str, str]:
         """The fields, with short names for people."""
         return short_names(self.fields)
+
+    @property
+    def varied(self) -> list[str]:
+        """The fields in which runs differ; all where none do, as where there is one run."""
+        values = {
+            name: {json.dumps(trial.overrides.get(name)) for trial in self.trials}
+            for name in self.fields
+        }
+        return [name for name in self.fields if len(values[name]) > 1] or list(self.fields)
 
     def count(self, state: str) -> int:
         """Count the runs in a state."""

@@ -87,7 +87,7 @@ def _lede(sweep: Sweep, ranking: Ranking, metric: Metric) -> str:
     kind = {"finetune": "fine-tuning", "pretrain": "pretraining"}.get(sweep.verb, "")
     of_task = f" on {sweep.task}" if sweep.task else ""
     runs = "run" if len(sweep.trials) == 1 else "runs"
-    fields = _listed(list(sweep.labels.values()))
+    fields = _listed([sweep.labels[field] for field in sweep.varied])
     text = f"{len(sweep.trials):,} {kind} {runs}{of_task} that differ in {fields}."
     best = ranking.best
     if not best:
@@ -140,7 +140,7 @@ def _command(ranking: Ranking) -> Content:
 
 
 def _settings(sweep: Sweep, ranking: Ranking, metric: Metric) -> Content:
-    fields = [f for f in sweep.fields if any(f in s.overrides for s in ranking.settings)]
+    fields = [f for f in sweep.varied if any(f in s.overrides for s in ranking.settings)]
     several = any(len(setting.trials) > 1 for setting in ranking.settings)
     if not fields:
         return None
@@ -200,7 +200,11 @@ def _cell(value: object) -> str:
 
 
 def _setting_words(setting: Setting, sweep: Sweep) -> str:
-    words = [f"{sweep.labels.get(f, f)} {_cell(value)}" for f, value in setting.overrides.items()]
+    words = [
+        f"{sweep.labels[field]} {_cell(setting.overrides[field])}"
+        for field in sweep.varied
+        if field in setting.overrides
+    ]
     return _listed(words) if words else "no field but the seed"
 
 

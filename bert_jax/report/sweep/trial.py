@@ -93,7 +93,7 @@ def read_trial(folder: Path, planned: dict[str, Any]) -> Trial:
     return Trial(
         **common,
         state=_state(code, run.status, score is not None),
-        primary=finetuning.primary if finetuning else "loss",
+        primary=finetuning.primary if finetuning else "mlm_loss",
         metrics=score.metrics if score else {k: v for k, v in last.items() if v is not None},
         run=run,
         total_steps=finetuning.total_steps if finetuning else total_steps(run),
