@@ -12,7 +12,7 @@ ALLOCATOR = ":".join(
     f"glibc.malloc.{name}"
     for name in ("hugetlb=1", "mmap_max=0", f"trim_threshold={2**62}", "arena_max=1")
 )
-_ACCELERATORS = ("nvidia[0-9]*", "accel*", "vfio/[0-9]*", "kfd")  # in /dev
+_ACCELERATORS = ("nvidia[0-9]*", "accel*", "vfio/[0-9]*", "kfd", "dxg")  # in /dev
 
 _COMPILED = "JAX_COMPILATION_CACHE_DIR"
 MOST_COMPILED_BYTES = 2 * 2**30
