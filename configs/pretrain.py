@@ -15,6 +15,7 @@ phase. Hardware and scores at full size: not yet run.
 from ml_collections import ConfigDict, config_dict
 
 from bert_jax.model.config import SIZES
+from bert_jax.processor import multiplies_bfloat16
 from configs import prepare
 from configs.profiles import PROFILES, ProfileName
 
@@ -34,7 +35,8 @@ def get_config(arguments: str = "") -> ConfigDict:
     # becomes a recipe that is stretched over the steps there is time for; 0: as it stands
     config.init_from = config_dict.placeholder(str)  # to begin with: run, Hugging Face, TF1
     config.output_bias = "zeros"  # where the MLM's begins; "frequencies": at the log of each share
-    config.compute_dtype = "bfloat16" if on_accelerator else "float32"  # of products
+    halves = on_accelerator or multiplies_bfloat16()
+    config.compute_dtype = "bfloat16" if halves else "float32"  # of products' factors
     config.scan_layers = on_accelerator and SIZES[size]["num_hidden_layers"] > 8  # fast to compile
     config.rematerialize = "none"  # keep all; "dots": what dense layers give; "layer": its input
     config.attention = "plain"  # "fused": one kernel (GPU, TPU), without dropout of probabilities

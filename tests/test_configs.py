@@ -15,6 +15,7 @@ from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
 from bert_jax.errors import ConfigError
 from bert_jax.model import SIZES, BertConfig
+from bert_jax.processor import multiplies_bfloat16
 from bert_jax.runs.finetuning_config import FinetuneConfig
 from bert_jax.runs.pretraining_config import PretrainConfig
 from bert_jax.runs.tasks import usual_length
@@ -45,6 +46,11 @@ def cases():
                 yield name, f"{size},{accelerator}"
 
 
+def dtype_on(accelerator):
+    halves = accelerator in ("gpu", "tpu") or multiplies_bfloat16()
+    return "bfloat16" if halves else "float32"
+
+
 @pytest.mark.parametrize(("name", "arguments"), list(cases()))
 def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
     get_config = importlib.import_module(f"configs.{name}").get_config
@@ -55,7 +61,7 @@ def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
     if arguments:
         size, _, accelerator = arguments.partition(",")
         assert built.hidden_size == SIZES[size]["hidden_size"]
-        assert config.compute_dtype == ("bfloat16" if accelerator in ("gpu", "tpu") else "float32")
+        assert config.compute_dtype == dtype_on(accelerator)
     assert config.execution(built, "cpu").attention == "plain"
     prepare = {k: v for k, v in config.prepare.items() if k != "workers"}
     cli.build(PrepareConfig, prepare | {"input": "builtin"}, "config.prepare")
@@ -105,7 +111,7 @@ def test_the_finetune_config_builds_for_every_task(task, accelerator):
     values = finetune.get_config(f"{task},{accelerator}").to_dict()
     config = cli.build(FinetuneConfig, values, "config")
     assert config.task == task and config.init_from is None
-    assert config.compute_dtype == ("float32" if accelerator == "cpu" else "bfloat16")
+    assert config.compute_dtype == dtype_on(accelerator)
     is_question = task in TASKS and TASKS[task].head == "span"
     assert config.train.max_seq_length == 0
     assert usual_length(task) == (384 if is_question else 128)

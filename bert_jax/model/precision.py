@@ -6,11 +6,12 @@ and backward alike: matrix units of CPUs, GPUs and TPUs take exactly this form.
 """
 
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from bert_jax.processor import multiplies_bfloat16
 
 
 def product(
@@ -50,16 +51,22 @@ def _backward(
     x, y, cotangent = jax.lax.optimization_barrier((*factors, cotangent.astype(dtype)))
     return (
         _einsum(f"{output},{of_y}->{of_x}", cotangent, y),
-        _gradient_of_kernel(of_x, output, of_y, x, cotangent),
+        _gradient_of_second(of_x, output, of_y, x, cotangent),
     )
 
 
-def _gradient_of_kernel(of_x: str, output: str, of_y: str, x: Array, cotangent: Array) -> Array:
-    # A CPU's product wants its first factor transposed here, so that is the narrower one; behind
-    # the barrier, or XLA would swap the factors again.
-    if len(of_y) == 2 and x.shape[-1] > cotangent.shape[-1]:
+def _gradient_of_second(of_x: str, output: str, of_y: str, x: Array, cotangent: Array) -> Array:
+    # What is summed comes first in both factors, so a CPU's product wants one of them transposed,
+    # and takes bfloat16 only where it is its first. Behind the barrier, or XLA would swap the two.
+    if len(of_y) == 2 and x.shape[-1] > cotangent.shape[-1]:  # a kernel: the narrower one
         turned = _einsum(f"{output},{of_x}->{of_y[::-1]}", cotangent, x)
         return jax.lax.optimization_barrier(turned).T
+    if len(of_y) == 4:  # keys or values [B, S, N, H]: not the scores, in which H is not
+        (of_tokens, tokens), (of_scores, scores) = sorted(
+            ((of_x, x), (output, cotangent)), key=lambda factor: "h" not in factor[0]
+        )
+        turned = _einsum(f"{of_tokens},{of_scores}->bnhs", tokens, scores)
+        return jnp.einsum("bnhs->bsnh", jax.lax.optimization_barrier(turned))
     return _einsum(f"{of_x},{output}->{of_y}", x, cotangent)
 
 
@@ -75,17 +82,8 @@ def _einsum(subscripts: str, x: Array, y: Array) -> Array:
         # A product of two bfloat16 numbers is exact in float32, so this gives the same numbers.
         return jnp.einsum(subscripts, x.astype(jnp.float32), y.astype(jnp.float32))
 
-    cpu = direct if _cpu_multiplies_bfloat16() else widened
+    cpu = direct if multiplies_bfloat16() else widened
     return jax.lax.platform_dependent(x, y, cpu=cpu, default=direct)
-
-
-@functools.cache
-def _cpu_multiplies_bfloat16() -> bool:
-    # XLA refuses some bfloat16 products on a CPU without such units ("Unsupported element type").
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
 
 
 _product.defvjp(_forward, _backward)

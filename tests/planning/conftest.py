@@ -14,6 +14,7 @@ from bert_jax.runs.pretraining_config import PretrainConfig
 from bert_jax.training.chips import CHIPS
 
 VOCABULARY = Vocabulary(64, 4, (0, 2, 3))
+FLOAT32 = {"compute_dtype": "float32"}  # whatever the machine at hand multiplies
 MESH = {"mesh.data": 2, "mesh.tensor": 4}
 
 
@@ -24,7 +25,7 @@ def planned_config(small_overrides):
 
     def make(changes=None):
         config = quickstart.get_config()
-        config.update_from_flattened_dict(small_overrides | MESH | (changes or {}))
+        config.update_from_flattened_dict(small_overrides | MESH | FLOAT32 | (changes or {}))
         return cli.build(PretrainConfig, config.to_dict(), "config")
 
     return make

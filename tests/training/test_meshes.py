@@ -45,7 +45,7 @@ class Taken(NamedTuple):
 def pretraining(assembled):
     """A small pretraining with dropout and the optimizer of BERT, on one device."""
     changes = {"optimizer.warmup_steps": 0, "model.num_hidden_layers": 1}
-    return assembled(changes | {"optimizer.name": "bert_adamw"})
+    return assembled(changes | {"optimizer.name": "bert_adamw", "compute_dtype": "float32"})
 
 
 def on(pretraining, mesh):
