@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from bert_jax.model import Execution, Unscored
+from bert_jax.model.precision import product
 from bert_jax.objectives.objective import Metrics, Ratio
 from bert_jax.objectives.parts import sum_over_parts
 
@@ -94,14 +95,16 @@ def _forward(
     bias: Array,
     predicted: _Predicted,
 ) -> tuple[_Sums, tuple[Array, Array, Array]]:
+    turned = parts > 1
+
     def compute(rows: tuple[Array, _Predicted], _: Array) -> tuple[Any, Array]:
         hidden, predicted = rows
         unscored = Unscored(hidden, table, bias, execution)
-        sums, (of_hidden, *of_vocabulary) = _with_gradients(unscored, predicted)
+        sums, (of_hidden, *of_vocabulary) = _with_gradients(unscored, predicted, turned)
         return (sums, of_vocabulary), of_hidden
 
-    (sums, of_vocabulary), of_hidden = sum_over_parts(compute, (hidden, predicted), parts)
-    return sums, (of_hidden, *of_vocabulary)
+    (sums, (of_table, of_bias)), of_hidden = sum_over_parts(compute, (hidden, predicted), parts)
+    return sums, (of_hidden, of_table.T if turned else of_table, of_bias)
 
 
 def _backward(
@@ -115,9 +118,13 @@ _sums.defvjp(_forward, _backward)
 
 
 def _with_gradients(
-    unscored: Unscored, predicted: _Predicted
+    unscored: Unscored, predicted: _Predicted, turned: bool
 ) -> tuple[_Sums, tuple[Array, Array, Array]]:
-    """Return the sums, and the gradients of the loss's in hidden states, table and bias."""
+    """Return the sums, and the gradients of the loss's in hidden states, table and bias.
+
+    With `turned` that of the table is [D, V]. A CPU then transposes hidden states, for [V, D] the
+    gradient of the scores: where parts are added up, the sum alone is turned back.
+    """
 
     # Only a sum is differentiated, so its gradient is known as soon as the scores are, and is taken
     # while they are at hand.
@@ -130,7 +137,12 @@ def _with_gradients(
     is_label = predicted.labels[..., None] == jnp.arange(exponentials.shape[-1])
     gradient = exponentials * (shares / total)[..., None]
     gradient -= jnp.where(is_label, shares[..., None], 0.0)
-    return sums, backward(jax.lax.optimization_barrier(gradient))
+    gradient = jax.lax.optimization_barrier(gradient)
+    of_hidden, of_table, of_bias = backward(gradient)
+    if turned:
+        dtype = unscored.execution.compute_dtype
+        of_table = product("bpd,bpv->dv", unscored.hidden, gradient, dtype)
+    return sums, (of_hidden, of_table, of_bias)
 
 
 def _softmax(unscored: Unscored, predicted: _Predicted) -> tuple[_Sums, tuple[Array, Array]]:
