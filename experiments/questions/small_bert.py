@@ -13,6 +13,7 @@ def get_config() -> ConfigDict:
     """Make the config."""
     config = two_cores.get_config("tiny")
     del config.phases.long
+    config.compute_dtype = "float32"  # as in all experiments so far, whatever the machine
     config.train.steps = 1_000
     config.train.eval_every = 50
     config.train.eval_sequences = 1_024
