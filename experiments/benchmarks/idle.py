@@ -1,6 +1,6 @@
 """Measure how long steps wait for their rows, from a profiler's trace.
 
-    python -m experiments.benchmarks.idle CASE --corpus=CORPUS [--steps=30] [FIELD=VALUE ...]
+    python -m experiments.benchmarks.idle CASE [FIELD=VALUE ...] --corpus=CORPUS [--steps=30]
 
 Runs the step of this project over its ordinary input path, as `ours.py` does, and traces it. A step
 waits where the loop asks for the next batch and it is not there; the device has nothing to do then,
