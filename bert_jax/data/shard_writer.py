@@ -72,9 +72,10 @@ class _Buffer:
         self.document_parts: list[np.ndarray] = []
 
     def add(self, tokens: np.ndarray, sentences: np.ndarray, documents: np.ndarray) -> None:
-        self.token_parts.append(tokens)
-        self.sentence_parts.append(sentences)
-        self.document_parts.append(documents)
+        # Copies: a view of the few that are held out would keep all that stood beside them.
+        self.token_parts.append(tokens.copy())
+        self.sentence_parts.append(sentences.copy())
+        self.document_parts.append(documents.copy())
 
     def join(self, other: "_Buffer") -> None:
         parts = zip(other.token_parts, other.sentence_parts, other.document_parts, strict=True)

@@ -1,5 +1,6 @@
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -177,3 +178,16 @@ def test_a_full_disk_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DiskError), staged(tmp_path / "file" / "c"):
         pass
+
+
+def test_what_stood_beside_the_documents_of_a_split_is_not_kept(tmp_path):
+    writer = ShardWriter(tmp_path, "validation", shard_tokens=1_000_000, id_type=np.dtype("u2"))
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            group = np.ones(100_000, np.uint16)
+            writer.add(group[:10], np.array([10]), np.array([1]))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 3 * group.nbytes  # the last one is still here
