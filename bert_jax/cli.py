@@ -16,6 +16,7 @@ from ml_collections.config_flags.config_flags import ConfigFileFlagParser
 
 from bert_jax.disk import refusal
 from bert_jax.errors import BertJaxError, ConfigError, DiskError
+from bert_jax.processor import refused_product
 
 T = TypeVar("T")
 
@@ -92,6 +93,11 @@ def run(
         if reason is None:
             raise
         _leave(f"{error.filename or 'writing'}: {reason}", DiskError.exit_code)
+    except RuntimeError as error:
+        refused = refused_product(error)
+        if refused is None:
+            raise
+        _leave(str(refused), refused.exit_code)
 
 
 def build(cls: type[T], values: Mapping[str, Any] | ConfigDict, where: str) -> T:

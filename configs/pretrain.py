@@ -95,7 +95,8 @@ def get_config(arguments: str = "") -> ConfigDict:
     config.train.predictions_at_once = 0 if on_accelerator else 256  # scored against the vocabulary
     # together, on one device; fewer take less memory, on a CPU less time too; 0: all of a batch
     config.train.packed_length = 0  # tokens of a row that sequences share; 0: a row a sequence
-    config.train.packed_sequences = 8  # of them in a shared row at most; shapes depend on it
+    config.train.packed_sequences = 8  # of them in a shared row at most; shapes depend on it, and
+    # 3 take less time where packed_length is max_seq_length: few are short
     config.train.gradient_accumulation = 1  # parts that a batch is computed in
     config.train.log_every = 100  # steps
     config.train.eval_every = 5_000  # steps
