@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bert_jax.data.shards import open_corpus
 from bert_jax.runs.assembly import Pretraining
 from bert_jax.runs.pretraining import assemble
 from bert_jax.runs.pretraining_config import PretrainConfig
+from bert_jax.training.prefetch import prefetched
 from configs import pretrain
 from experiments.benchmarks.sizes import CASES, LEARNING_RATE, VOCAB_SIZE
 
@@ -36,6 +38,23 @@ def pretraining_of(case_name: str, corpus: Path, fields: Sequence[str] = ()) -> 
     config.update_from_flattened_dict(values)
     built = cli.build(PretrainConfig, config.to_dict(), "config")
     return assemble(built, open_corpus(str(corpus)))
+
+
+class Stepping:
+    """The step that `pretrain` runs, over its own input path."""
+
+    def __init__(self, pretraining: Pretraining):
+        phase = pretraining.plan.phases[0]
+        self.stage = pretraining.stage(phase, pretraining.rows("train", phase))
+        self.state = pretraining.initial_state(None)
+        self.batches = prefetched(self.stage.batch, self.stage.start, self.stage.end)
+        self._rate = np.float32(pretraining.optimizer.learning_rate)
+
+    def take(self, batch: Any) -> None:
+        """Take one step, and look at its norms as a run does before the next."""
+        largest = np.float32(np.inf)
+        self.state, _, norms = self.stage.train_step(self.state, batch, self._rate, largest)
+        np.asarray(norms)
 
 
 def write_batches(path: Path, case_name: str, corpus: Path) -> None:

@@ -19,26 +19,17 @@ INPUT, STEP = "wait for rows", "step"
 def main(arguments: argparse.Namespace) -> None:
     """Trace some steps and print what of them was waiting."""
     import jax
-    import numpy as np
 
-    from bert_jax.training.prefetch import prefetched
-    from experiments.benchmarks.assembled import pretraining_of
+    from experiments.benchmarks.assembled import Stepping, pretraining_of
 
-    pretraining = pretraining_of(arguments.case, arguments.corpus, arguments.fields)
-    phase = pretraining.plan.phases[0]
-    stage = pretraining.stage(phase, pretraining.rows("train", phase))
-    state = pretraining.initial_state(None)
-    batches = prefetched(stage.batch, stage.start, stage.end)
-    rate, largest = np.float32(pretraining.optimizer.learning_rate), np.float32(np.inf)
+    steps = Stepping(pretraining_of(arguments.case, arguments.corpus, arguments.fields))
 
-    def take(steps: int) -> None:
-        nonlocal state
-        for _ in range(steps):
+    def take(count: int) -> None:
+        for _ in range(count):
             with jax.profiler.TraceAnnotation(INPUT):
-                batch = next(batches)
+                batch = next(steps.batches)
             with jax.profiler.TraceAnnotation(STEP):
-                state, _, norms = stage.train_step(state, batch, rate, largest)
-                np.asarray(norms)
+                steps.take(batch)
 
     take(3)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,26 +15,18 @@ from bert_jax.process import settle
 def main(case_name: str, dtype: str, corpus: Path, fields: list[str]) -> None:
     """Put the step together and take turns."""
     import jax
-    import numpy as np
 
-    from bert_jax.training.prefetch import prefetched
-    from experiments.benchmarks.assembled import pretraining_of
+    from experiments.benchmarks.assembled import Stepping, pretraining_of
     from experiments.benchmarks.turns import serve
 
-    pretraining = pretraining_of(case_name, corpus, [f"compute_dtype={dtype}", *fields])
-    phase = pretraining.plan.phases[0]
-    stage = pretraining.stage(phase, pretraining.rows("train", phase))
-    state = pretraining.initial_state(None)
-    batches = prefetched(stage.batch, stage.start, stage.end)
-    rate, largest = np.float32(pretraining.optimizer.learning_rate), np.float32(np.inf)
-
-    def step() -> None:
-        nonlocal state
-        state, _, norms = stage.train_step(state, next(batches), rate, largest)
-        np.asarray(norms)  # a run looks at them before it takes the next step
-
+    steps = Stepping(pretraining_of(case_name, corpus, [f"compute_dtype={dtype}", *fields]))
+    stage = steps.stage
     about = {"jax": jax.__version__, "tokens": stage.tokens, "useful_tokens": stage.useful_tokens}
-    serve(step, lambda: jax.block_until_ready(state), **about)
+    serve(
+        lambda: steps.take(next(steps.batches)),
+        lambda: jax.block_until_ready(steps.state),
+        **about,
+    )
 
 
 if __name__ == "__main__":
