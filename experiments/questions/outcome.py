@@ -134,8 +134,10 @@ def _cell(values: Sequence[float]) -> str:
     reached = [value for value in values if np.isfinite(value)]
     if len(reached) < len(values):
         return f"{len(reached)} of {len(values)} runs" if reached else "never"
-    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
     digits = 1 if max(values) >= 10 else 2
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    error = np.std(values, ddof=1) / len(values) ** 0.5
     return f"{np.mean(values):.{digits}f} ± {error:.{digits}f}"
 
 
