@@ -51,6 +51,14 @@ def dtype_on(accelerator):
     return "bfloat16" if halves else "float32"
 
 
+@pytest.mark.parametrize(("multiplies", "on_cpu"), [(True, "bfloat16"), (False, "float32")])
+def test_on_a_cpu_the_processor_decides_in_what_products_are(monkeypatch, multiplies, on_cpu):
+    monkeypatch.setattr(pretrain, "multiplies_bfloat16", lambda: multiplies)
+    for get_config, what in ((pretrain.get_config, "tiny"), (finetune.get_config, "mrpc")):
+        assert get_config(f"{what},cpu").compute_dtype == on_cpu
+        assert get_config(f"{what},gpu").compute_dtype == "bfloat16"
+
+
 @pytest.mark.parametrize(("name", "arguments"), list(cases()))
 def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
     get_config = importlib.import_module(f"configs.{name}").get_config
