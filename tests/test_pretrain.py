@@ -93,7 +93,9 @@ def test_a_run_leaves_a_folder_that_says_all_about_it(finished):
     run = json.loads((workdir / "run.json").read_text())
     assert run["status"] == "finished" and run["num_devices"] == 1
     assert run["command"].startswith("python -m bert_jax.pretrain --config=configs/quickstart.py")
-    assert json.loads((workdir / "config.json").read_text())["train"]["steps"] == STEPS
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["train"]["steps"] == STEPS
+    assert f"products in {config['compute_dtype']};" in printed
     assert Checkpoints(workdir / "checkpoints", keep=2).steps() == [55, 60]
     assert any((workdir / "tensorboard").iterdir())
     assert (workdir / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")

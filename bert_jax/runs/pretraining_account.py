@@ -42,7 +42,8 @@ def describe(
     first, last = pretraining.plan.phases[0], pretraining.plan.phases[-1]
     print(
         f"{parameters:,} parameters; {jax.device_count()} x {jax.devices()[0].device_kind} as "
-        f"{' x '.join(f'{name}={size}' for name, size in mesh.shape.items())}; "
+        f"{' x '.join(f'{name}={size}' for name, size in mesh.shape.items())}, "
+        f"products in {pretraining.execution.compute_dtype}; "
         f"steps {step} to {last.end} of {first.batch_size} {_shape(first)}",
         flush=True,
     )

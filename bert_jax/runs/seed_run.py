@@ -114,7 +114,8 @@ class SeedRun:
         rows = {split: len(f.input_ids) for split, f in finetuning.task.features.items()}
         counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
         print(
-            f"{finetuning.task.name}: {counts} rows; seed {seed}, {finetuning.steps:,} steps",
+            f"{finetuning.task.name}: {counts} rows; seed {seed}, {finetuning.steps:,} steps, "
+            f"products in {finetuning.execution.compute_dtype}",
             flush=True,
         )
         # The history below is what the records of process 0 leave.
