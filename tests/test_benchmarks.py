@@ -2,8 +2,11 @@
 
 import sys
 
+import numpy as np
 import pytest
 
+from bert_jax.data.grouping import RowBatch
+from experiments.benchmarks.assembled_task import firsts
 from experiments.benchmarks.rounds import Ratio, ratio, ratios, take_turns
 from experiments.benchmarks.turns import Contestant
 
@@ -42,3 +45,8 @@ def test_processes_take_turns_and_tell_what_they_took(sleepers):
 def test_one_that_ends_early_is_named(tmp_path):
     with pytest.raises(SystemExit, match="broken ended before it answered; see .*log"):
         Contestant("broken", (sys.executable, "-c", "print(1)"), tmp_path / "log")
+
+
+def test_the_first_batch_of_each_length_is_found():
+    batches = [RowBatch(np.arange(2), length) for length in (32, 64, 32, 16, 64)]
+    assert firsts(batches) == [3, 0, 1]

@@ -1,4 +1,4 @@
-"""The figure of a record: tokens a second of everyone, round by round."""
+"""The figure of a record: how much everyone does in a second, round by round."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +13,10 @@ import numpy as np
 
 def draw(record: Mapping[str, Any], path: Path) -> None:
     """Draw a bar a contestant, with a dot for each round."""
-    case = record["case"]
-    tokens = {name: about["tokens"] for name, about in record["about"].items()}
+    case, unit = record["case"], record["unit"]
+    counts = {name: about[unit] for name, about in record["about"].items()}
     speeds = {
-        name: tokens[name] / np.array(seconds)
+        name: counts[name] / np.array(seconds)
         for name, seconds in record["seconds_per_step"].items()
     }
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(speeds) + 1.2), layout="constrained")
@@ -26,9 +26,10 @@ def draw(record: Mapping[str, Any], path: Path) -> None:
         axes.plot(rounds, np.full(len(rounds), place), ".", color="#333333", markersize=3)
     axes.set_yticks(range(len(speeds)), speeds.keys())
     axes.invert_yaxis()
-    axes.set_xlabel("tokens per second")
+    limit = "" if unit == "tokens" else "up to "
+    axes.set_xlabel(f"{unit} per second")
     axes.set_title(
-        f"{case['size']}, {case['batch_size']} rows of {case['max_seq_length']}, "
+        f"{case['size']}, {case['batch_size']} rows of {limit}{case['max_seq_length']}, "
         f"{record['machine']['cores']} cores of {record['machine']['processor']}",
         fontsize=10,
     )

@@ -2,9 +2,10 @@
 
     python -m experiments.benchmarks.idle CASE [FIELD=VALUE ...] --corpus=CORPUS [--steps=30]
 
-Runs the step of this project over its ordinary input path, as `ours.py` does, and traces it. A step
-waits where the loop asks for the next batch and it is not there; the device has nothing to do then,
-since a run looks at each step's norms before it asks. Prints that share of the time.
+Runs the step of this project over its ordinary input path, as `ours_pretraining.py` does, and
+traces it. A step waits where the loop asks for the next batch and it is not there; the device has
+nothing to do then, since a run looks at each step's norms before it asks. Prints that share
+of the time.
 """
 
 import argparse

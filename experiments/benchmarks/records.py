@@ -12,8 +12,16 @@ from experiments.benchmarks.rounds import Ratio, ratios, take_turns
 from experiments.benchmarks.turns import Contestant
 
 
-def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> dict[str, Any]:
-    """Have started contestants take turns; the fastest of ours is set against all others."""
+def measure(
+    contestants: Sequence[Contestant], rounds: int, seconds: float, unit: str = "tokens"
+) -> dict[str, Any]:
+    """Have started contestants take turns; the fastest of ours is set against all others.
+
+    Args:
+        contestants: who takes part; each says of itself how many of the unit a step has.
+        rounds, seconds: as of `take_turns`.
+        unit: what a step is counted in.
+    """
     found = take_turns(contestants, rounds, seconds)
     ended = {one.name: one.end() for one in contestants}
     median = {name: float(np.median(times)) for name, times in found.items()}
@@ -22,9 +30,8 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
         "machine": {"processor": processor(), "cores": os.cpu_count()},
         "about": {one.name: one.began for one in contestants},
         "seconds_per_step": found,
-        "tokens_per_second": {
-            one.name: one.began["tokens"] / median[one.name] for one in contestants
-        },
+        "unit": unit,
+        f"{unit}_per_second": {one.name: one.began[unit] / median[one.name] for one in contestants},
         "first_step_seconds": {one.name: one.first_step_seconds for one in contestants},
         "peak_bytes": {name: said["peak_bytes"] for name, said in ended.items()},
         "ratios_of": mine,
@@ -34,13 +41,13 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
 
 def table(record: Mapping[str, Any]) -> str:
     """Lay a record out in Markdown."""
-    mine = record["ratios_of"]
+    mine, unit = record["ratios_of"], record["unit"]
     lines = [
-        f"| {record['case']['size']}, batch {record['case']['batch_size']} | tokens/s | "
+        f"| {record['case']['size']}, batch {record['case']['batch_size']} | {unit}/s | "
         f"{mine} is so many times as fast (quartiles) | first step, s | peak, GB |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for name, speed in record["tokens_per_second"].items():
+    for name, speed in record[f"{unit}_per_second"].items():
         ratio = record["ratios"].get(name)
         times = "" if ratio is None else str(Ratio(**ratio))
         first, peak = record["first_step_seconds"][name], record["peak_bytes"][name] / 1e9

@@ -22,3 +22,8 @@ CASES = {
     "small": Case("small", 16),
     "base": Case("base", 8),
 }
+
+# Of fine-tuning: rows are padded to what their batch needs, at most to the length here.
+TASK_CASES = {name: Case(name, 32) for name in ("tiny", "mini", "small")} | {
+    "base": Case("base", 16)
+}

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     found = []
     for number, variant in enumerate(arguments.variant):
-        module = [sys.executable, "-m", "experiments.benchmarks.ours", arguments.case]
+        module = [sys.executable, "-m", "experiments.benchmarks.ours_pretraining", arguments.case]
         dtype, *fields = variant.split()
         log = arguments.work / f"variant_{number}.log"
         command = [*module, dtype, str(arguments.corpus), *fields]

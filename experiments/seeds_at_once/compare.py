@@ -15,28 +15,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from bert_jax import cli, process
-from bert_jax.runs import finetuning
-from bert_jax.runs.finetuning_config import FinetuneConfig
+from bert_jax import process
 from bert_jax.runs.task_assembly import Finetuning
 from bert_jax.training.state import TrainState, flatten
-from configs import finetune
-
-
-def assembled(size: str, batch_size: int, args: argparse.Namespace) -> Finetuning:
-    """Put a task and a model drawn at random together."""
-    config = finetune.get_config(f"{args.task},{args.accelerator}")
-    fields = {
-        "data.path": args.data,
-        "init_from": "random",
-        "random.size": size,
-        "random.tokenizer": args.tokenizer,
-        "train.batch_size": batch_size,
-        "train.what": args.what,
-        "optimizer.learning_rate": 1e-4,
-    }
-    config.update_from_flattened_dict(fields)
-    return finetuning.assemble(cli.build(FinetuneConfig, config.to_dict(), "config"))
+from experiments.benchmarks.assembled_task import finetuning_of
+from experiments.benchmarks.sizes import Case
 
 
 class OneAfterAnother:
@@ -84,7 +67,11 @@ class Together:
 
 def compare(size: str, batch_size: int, args: argparse.Namespace) -> dict[str, Any]:
     """Time the ways in turns, block by block; tell how far their seeds are apart at the end."""
-    made, seeds = assembled(size, batch_size, args), range(args.seeds)
+    arguments = f"{args.task},{args.accelerator}"
+    made = finetuning_of(
+        Case(size, batch_size), arguments, args.data, args.tokenizer, train__what=args.what
+    )
+    seeds = range(args.seeds)
     makers: dict[str, Callable[[], Any]] = {
         "one after another": lambda: OneAfterAnother(made, seeds),
         "side by side": lambda: Together(made, seeds, made.side_by_side),

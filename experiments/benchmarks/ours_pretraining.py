@@ -1,6 +1,6 @@
 """A contestant: the pretraining step of this project, as `pretrain` runs it.
 
-    python -m experiments.benchmarks.ours CASE DTYPE CORPUS [FIELD=VALUE ...]
+    python -m experiments.benchmarks.ours_pretraining CASE DTYPE CORPUS [FIELD=VALUE ...]
 
 CASE is a name in `sizes`, DTYPE float32 or bfloat16, CORPUS a prepared folder; FIELDs change the
 config further. Rows come through the ordinary input path while it steps.
