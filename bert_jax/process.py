@@ -3,16 +3,9 @@
 import hashlib
 import os
 import platform
-import sys
 from pathlib import Path
 
-# Settings of glibc's allocator under which a step of XLA's on a CPU finds the memory of the one
-# before: huge pages, nothing mapped for one array, nothing given back, one heap for all threads.
-ALLOCATOR = ":".join(
-    f"glibc.malloc.{name}"
-    for name in ("hugetlb=1", "mmap_max=0", f"trim_threshold={2**62}", "arena_max=1")
-)
-_ACCELERATORS = ("nvidia[0-9]*", "accel*", "vfio/[0-9]*", "kfd", "dxg")  # in /dev
+from bert_jax.heap import keep_memory
 
 _COMPILED = "JAX_COMPILATION_CACHE_DIR"
 MOST_COMPILED_BYTES = 2 * 2**30
@@ -22,27 +15,6 @@ def settle() -> None:
     """Settle all of it; an entry calls this first."""
     keep_compiled_programs()
     keep_memory()
-
-
-def keep_memory() -> None:
-    """Start this process anew with an allocator that keeps what it has, where that helps.
-
-    XLA takes fresh memory for a step's arrays on a CPU, 190 MB a step already for `tiny`. The
-    kernel has to find, clear and map it: a quarter of a step in pages of 4 kB, and in huge pages
-    still a quarter where other programs have left few of them whole (experiments/LOG.md). glibc
-    reads the settings only when a process starts. Does nothing where the user has set any of them,
-    without glibc, or beside an accelerator, whose host has many threads and no such arrays.
-    """
-    tunables = os.environ.get("GLIBC_TUNABLES", "")
-    if "glibc.malloc." in tunables or platform.libc_ver()[0] != "glibc":
-        return
-    if _beside_an_accelerator():
-        return
-    both = f"{tunables}:{ALLOCATOR}" if tunables else ALLOCATOR
-    sys.stdout.flush()
-    os.execve(
-        sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"GLIBC_TUNABLES": both}
-    )
 
 
 def keep_compiled_programs() -> None:
@@ -74,10 +46,6 @@ def seconds_since_start() -> float:
         return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - started)
     except (OSError, ValueError, IndexError):
         return 0.0
-
-
-def _beside_an_accelerator() -> bool:
-    return any(any(Path("/dev").glob(name)) for name in _ACCELERATORS)
 
 
 def _processor() -> str:

@@ -1,7 +1,6 @@
 """What a process settles before it works, such as where programs are kept, and how old it is."""
 
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -9,24 +8,6 @@ import time
 import pytest
 
 from bert_jax import process
-
-# Fills 96 MB twice, in a thread as XLA does, and tells the page faults of the second time.
-FILL = """
-import os, resource, threading
-from bert_jax import process
-process.keep_memory()
-import numpy as np
-faults = []
-def fill():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.full(12 << 20, 1.0)
-    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-for _ in range(2):
-    thread = threading.Thread(target=fill)
-    thread.start()
-    thread.join()
-print(faults[1], os.environ.get("GLIBC_TUNABLES", ""))
-"""
 
 COMPILE = """
 from bert_jax import process
@@ -91,31 +72,6 @@ def test_the_oldest_programs_go_when_there_are_too_many(unsettled, tmp_path):
     process.keep_compiled_programs()
     assert {path.name for path in folder.iterdir()} == {"new", "middle"}
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
-
-
-def fill_in_a_process(tunables):
-    environment = os.environ | {"GLIBC_TUNABLES": tunables}
-    done = subprocess.run(
-        [sys.executable, "-c", FILL], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    faults, set_to = done.stdout.strip("\n").split(" ")
-    return int(faults), set_to
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
-def test_memory_that_was_freed_is_there_for_the_next_array():
-    if process._beside_an_accelerator():
-        pytest.skip("memory is kept only where the CPU computes")
-    assert fill_in_a_process("") == (pytest.approx(0, abs=8), process.ALLOCATOR)
-    faults, set_to = fill_in_a_process("glibc.cpu.x86_ibt=off")
-    assert faults < 8 and set_to == f"glibc.cpu.x86_ibt=off:{process.ALLOCATOR}"
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
-def test_an_allocator_that_the_user_has_set_up_stays_so():
-    faults, set_to = fill_in_a_process("glibc.malloc.hugetlb=0")
-    assert faults > 20 and set_to == "glibc.malloc.hugetlb=0"
 
 
 def test_it_is_known_how_long_a_process_has_run():

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bert_jax.errors import NumericsError
+from bert_jax.heap import KeptMemory
 from bert_jax.training.abreast import NO_STEP, Abreast, Told
 from bert_jax.training.loop import Computed, Loop
 from bert_jax.training.prefetch import prefetched
@@ -77,6 +78,7 @@ class Convoy:
         def batch(step: int) -> Any:
             return self.abreast.put(self.batches(step))
 
+        memory = KeptMemory()
         with self.loops[0].watchdog:
             self._attend(going, limits, None)
             for step, batches in zip(range(start, end), prefetched(batch, start, end), strict=True):
@@ -88,6 +90,7 @@ class Convoy:
                 self.progress.advance()
                 self.stop.agree()
                 self._attend(going, limits, self._computed(together, told))
+                memory.look()
 
     def _attend(
         self,

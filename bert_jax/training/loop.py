@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bert_jax.errors import NumericsError
+from bert_jax.heap import KeptMemory
 from bert_jax.objectives.objective import Metrics
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.pace import Course, Pacing
@@ -122,6 +123,7 @@ class Loop:
         stage = self.stages[index]
         end = sys.maxsize if self.pacing else stage.end  # which may move while it runs
         batches = prefetched(stage.batch, start, end)
+        memory = KeptMemory()
         for step, batch in zip(range(start, end), batches, strict=True):
             state, metrics, norms = stage.train_step(
                 state, batch, self.rates[step], np.float32(limit)
@@ -133,6 +135,7 @@ class Loop:
                 limit = attending.send(Computed(lambda state=state: state, *told))
             except StopIteration:
                 break
+            memory.look()
         return state
 
     def attend(self, index: int, start: int, window: Window) -> Generator[float, Computed, None]:

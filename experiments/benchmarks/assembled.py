@@ -9,6 +9,7 @@ import numpy as np
 
 from bert_jax import cli
 from bert_jax.data.shards import open_corpus
+from bert_jax.heap import KeptMemory
 from bert_jax.runs.assembly import Pretraining
 from bert_jax.runs.pretraining import assemble
 from bert_jax.runs.pretraining_config import PretrainConfig
@@ -48,6 +49,7 @@ class Stepping:
         self.stage = pretraining.stage(phase, pretraining.rows("train", phase))
         self.state = pretraining.initial_state(None)
         self.batches = prefetched(self.stage.batch, self.stage.start, self.stage.end)
+        self._memory = KeptMemory()
         self._rate = np.float32(pretraining.optimizer.learning_rate)
 
     def take(self, batch: Any) -> None:
@@ -55,6 +57,7 @@ class Stepping:
         largest = np.float32(np.inf)
         self.state, _, norms = self.stage.train_step(self.state, batch, self._rate, largest)
         np.asarray(norms)
+        self._memory.look()
 
 
 def write_batches(path: Path, case_name: str, corpus: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bert_jax import cli
 from bert_jax.data.grouping import RowBatch
+from bert_jax.heap import KeptMemory
 from bert_jax.runs import finetuning
 from bert_jax.runs.finetuning_config import FinetuneConfig
 from bert_jax.runs.task_assembly import Finetuning
@@ -63,6 +64,7 @@ class FinetuneStepping:
         self.state = made.initial_state(made.fitted(0), 0)
         self._step = made.side_by_side.of_one
         self._rate = np.float32(LEARNING_RATE)
+        self._memory = KeptMemory()
         batches = full_batches(made)
 
         def placed(index: int) -> Any:
@@ -76,6 +78,7 @@ class FinetuneStepping:
         """Take one step, and look at its norms as a run does before the next."""
         self.state, _, norms = self._step(self.state, batch, self._rate, np.float32(np.inf))
         np.asarray(norms)
+        self._memory.look()
 
 
 def firsts(batches: Sequence[RowBatch]) -> list[int]:

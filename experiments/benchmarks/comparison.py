@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bert_jax.process import ALLOCATOR
+from bert_jax.heap import ALLOCATOR
 from experiments.benchmarks.figure import draw
 from experiments.benchmarks.records import measure, table
 from experiments.benchmarks.sizes import Case

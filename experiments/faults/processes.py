@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bert_jax.process import ALLOCATOR
+from bert_jax.heap import ALLOCATOR
 
 ROOT = Path(__file__).resolve().parents[2]
 # One device, as a user has; programs compiled once, quickly, and alike in every process.

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bert_jax.process import ALLOCATOR
+from bert_jax.heap import ALLOCATOR
 
 ROOT = Path(__file__).resolve().parents[2]
 # No network; and the allocator that our entries choose for themselves, for the other side too.

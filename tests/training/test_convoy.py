@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from bert_jax.errors import NumericsError
+from bert_jax.heap import KeptMemory
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.abreast import SideBySide
 from bert_jax.training.checkpoints import Checkpoints, load_arrays, restore_common
@@ -194,3 +195,10 @@ def test_a_signal_stops_all_after_the_same_step_and_they_go_on_from_there(tmp_pa
 def test_one_that_has_ended_is_not_trained_further(tmp_path):
     together(tmp_path, [ENOUGH])
     assert Checkpoints(tmp_path / str(ENOUGH) / "training", 2).steps() == [4, 6]
+
+
+def test_a_run_looks_after_its_memory_between_steps(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr(KeptMemory, "look", lambda memory: looks.append(memory))
+    together(tmp_path, range(2))
+    assert len(looks) >= STEPS - 1 and len(set(looks)) == 1

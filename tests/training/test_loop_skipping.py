@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from bert_jax.errors import CheckpointError, ConfigError, NumericsError
+from bert_jax.heap import KeptMemory
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Loop
@@ -229,3 +230,10 @@ def test_what_another_version_kept_of_its_steps_is_refused():
     assert Window.kept({"skipped_in_a_row": 3}) == Window(skipped_in_a_row=3)
     with pytest.raises(CheckpointError, match="keeps moods of the steps before it"):
         Window.kept({"sums": {}, "moods": []})
+
+
+def test_a_run_looks_after_its_memory_between_steps(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr(KeptMemory, "look", lambda memory: looks.append(memory))
+    run(tmp_path)
+    assert len(looks) >= STEPS - 1 and len(set(looks)) == 1
