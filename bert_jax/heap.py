@@ -72,8 +72,12 @@ class KeptMemory:
 
 
 def _resident() -> int:
-    """Return how much memory the process has of the machine's, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Return how much memory the process has of the machine's, in bytes; 0 where none says so."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _beside_an_accelerator() -> bool:

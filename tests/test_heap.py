@@ -102,3 +102,14 @@ def test_what_another_allocator_holds_is_left_to_it():
     two_heaps = heap.ALLOCATOR.replace("arena_max=1", "arena_max=2")
     grown, given_back, _, _ = held_in_a_process(two_heaps)
     assert grown - given_back == pytest.approx(0, abs=2)
+
+
+def test_a_system_that_does_not_say_what_is_held_is_no_error(monkeypatch):
+    def unreadable(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setenv("GLIBC_TUNABLES", heap.ALLOCATOR)
+    monkeypatch.setattr(heap.Path, "read_text", unreadable)
+    memory = heap.KeptMemory()
+    memory.look()
+    memory.look()
