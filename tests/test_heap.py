@@ -52,14 +52,23 @@ for _ in range(2):
 """
 
 
-def fill_in_a_process(tunables):
+def in_a_process(program, tunables):
+    """Run a program with settings of the allocator; return what it prints, in words."""
     environment = os.environ | {"GLIBC_TUNABLES": tunables}
     done = subprocess.run(
-        [sys.executable, "-c", FILL], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    faults, set_to = done.stdout.strip("\n").split(" ")
+    return done.stdout.split()
+
+
+def fill_in_a_process(tunables):
+    faults, set_to = in_a_process(FILL, tunables)
     return int(faults), set_to
+
+
+def held_in_a_process(tunables):
+    return map(int, in_a_process(GROW, tunables))
 
 
 @GLIBC
@@ -75,15 +84,6 @@ def test_memory_that_was_freed_is_there_for_the_next_array():
 def test_an_allocator_that_the_user_has_set_up_stays_so():
     faults, set_to = fill_in_a_process("glibc.malloc.hugetlb=0")
     assert faults > 20 and set_to == "glibc.malloc.hugetlb=0"
-
-
-def held_in_a_process(tunables):
-    environment = os.environ | {"GLIBC_TUNABLES": tunables}
-    done = subprocess.run(
-        [sys.executable, "-c", GROW], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return [int(number) for number in done.stdout.split()]
 
 
 @GLIBC
