@@ -31,6 +31,7 @@ def get_config(arguments: str = "own") -> ConfigDict:
     config.num_seeds = 1  # runs from seed, seed + 1, ...; of several each in workdir/seed_N
     config.seeds_at_once = 1  # of them, trained together on one device; 1: one after another
     config.compute_dtype = base.compute_dtype
+    config.activation_dtype = base.activation_dtype
     config.scan_layers = base.scan_layers
     config.rematerialize = base.rematerialize
     config.attention = base.attention

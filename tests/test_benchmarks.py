@@ -19,11 +19,15 @@ serve(lambda: time.sleep({seconds}), lambda: print("done"), tokens=100)
 
 @pytest.fixture
 def sleepers(tmp_path):
-    """Two processes, one of which takes four times as long for a step."""
-    return [
+    """Two processes that are ready, one of which takes four times as long for a step."""
+    found = [
         Contestant(name, (sys.executable, "-c", SLEEPER.format(seconds=seconds)), tmp_path / name)
         for name, seconds in (("fast", 0.02), ("slow", 0.08))
     ]
+    for one in found:
+        one.start()
+        one.wait()
+    return found
 
 
 def test_a_ratio_is_taken_round_by_round():
@@ -43,8 +47,10 @@ def test_processes_take_turns_and_tell_what_they_took(sleepers):
 
 
 def test_one_that_ends_early_is_named(tmp_path):
+    broken = Contestant("broken", (sys.executable, "-c", "print(1)"), tmp_path / "log")
+    broken.start()
     with pytest.raises(SystemExit, match="broken ended before it answered; see .*log"):
-        Contestant("broken", (sys.executable, "-c", "print(1)"), tmp_path / "log")
+        broken.wait()
 
 
 def test_the_first_batch_of_each_length_is_found():

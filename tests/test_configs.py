@@ -15,6 +15,7 @@ from bert_jax import cli
 from bert_jax.data.preparation_config import PrepareConfig
 from bert_jax.errors import ConfigError
 from bert_jax.model import SIZES, BertConfig
+from bert_jax.model.config import ATTENTIONS
 from bert_jax.processor import multiplies_bfloat16
 from bert_jax.runs.finetuning_config import FinetuneConfig
 from bert_jax.runs.pretraining_config import PretrainConfig
@@ -57,6 +58,8 @@ def test_on_a_cpu_the_processor_decides_in_what_products_are(monkeypatch, multip
     for get_config, what in ((pretrain.get_config, "tiny"), (finetune.get_config, "mrpc")):
         assert get_config(f"{what},cpu").compute_dtype == on_cpu
         assert get_config(f"{what},gpu").compute_dtype == "bfloat16"
+        assert get_config(f"{what},cpu").activation_dtype == "float32"
+        assert get_config(f"{what},gpu").activation_dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(("name", "arguments"), list(cases()))
@@ -70,7 +73,7 @@ def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
         size, _, accelerator = arguments.partition(",")
         assert built.hidden_size == SIZES[size]["hidden_size"]
         assert config.compute_dtype == dtype_on(accelerator)
-    assert config.execution(built, "cpu").attention == "plain"
+    assert config.execution(built, "cpu", 512).attention == "plain"
     prepare = {k: v for k, v in config.prepare.items() if k != "workers"}
     cli.build(PrepareConfig, prepare | {"input": "builtin"}, "config.prepare")
     train = config.train
@@ -85,10 +88,14 @@ def test_a_config_builds_everything_that_a_run_is_made_of(name, arguments):
     ("platform", "changes", "found"),
     [
         ("gpu", {"model.attention_probs_dropout_prob": 0.0}, "cudnn"),
+        ("gpu", {"attention": "auto", "model.attention_probs_dropout_prob": 0.0}, "cudnn"),
+        ("gpu", {"attention": "auto"}, "plain"),
+        ("tpu", {"attention": "auto", "model.attention_probs_dropout_prob": 0.0}, "plain"),
+        ("cpu", {"attention": "auto"}, "plain"),
         ("tpu", {"model.attention_probs_dropout_prob": 0.0}, "splash"),
         ("cpu", {"model.attention_probs_dropout_prob": 0.0}, "'fused': there is no fused kernel"),
         ("gpu", {}, "'fused': no fused kernel drops attention probabilities"),
-        ("tpu", {"attention": "splash"}, "='splash' must be 'plain' or 'fused'"),
+        ("tpu", {"attention": "splash"}, "='splash' must be 'auto', 'plain' or 'fused'"),
     ],
 )
 def test_fused_attention_is_the_platform_s_kernel_or_an_error(platform, changes, found):
@@ -98,11 +105,20 @@ def test_fused_attention_is_the_platform_s_kernel_or_an_error(platform, changes,
     config.update_from_flattened_dict({"attention": "fused"} | changes)
     built = cli.build(PretrainConfig, config.to_dict(), "config")
     model = cli.build(BertConfig, built.model | {"vocab_size": 100}, "config.model")
-    if found in ("cudnn", "splash"):
-        assert built.execution(model, platform).attention == found
+    if found in ATTENTIONS:
+        assert built.execution(model, platform, 512).attention == found
         return
     with pytest.raises(ConfigError, match=f"^config.attention=?.*{found}"):
-        built.execution(model, platform)
+        built.execution(model, platform, 512)
+
+
+def test_short_rows_are_fused_on_a_gpu_whatever_is_dropped():
+    from configs.pretrain import get_config
+
+    built = cli.build(PretrainConfig, get_config("tiny,gpu").to_dict(), "config")
+    model = cli.build(BertConfig, built.model | {"vocab_size": 100}, "config.model")
+    assert model.attention_probs_dropout_prob == 0.1
+    assert built.execution(model, "gpu", 128).attention == "short"
 
 
 def test_the_prepare_config_builds():

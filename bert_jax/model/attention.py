@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
 from bert_jax.model.fused_attention import Visible, fused_attention
-from bert_jax.model.layers import Dense
+from bert_jax.model.layers import Affine, Dense
 from bert_jax.model.precision import product
 
 # Added to the scores of keys that may not be seen; finite, so that a row of padding alone
@@ -34,26 +34,22 @@ class SelfAttention(nn.Module):
         hidden: Float[Array, "B T D"],
         visible: Float[Array, "B 1 #T S"] | Visible,
         dropout_key: Key[Array, ""] | None,
-    ) -> Float[Array, "B T D"]:
+    ) -> Affine:
         config = self.config
         constrain = self.execution.constrain
 
         def heads(name: str, tokens: str | None) -> Float[Array, "B T N H"]:
             projected = Dense(config, self.execution, config.hidden_size, name=name)(hidden)
-            cut = projected.reshape(*hidden.shape[:2], config.num_attention_heads, -1)
+            summed = projected.sum().astype(self.execution.activation_dtype)
+            cut = summed.reshape(*hidden.shape[:2], config.num_attention_heads, -1)
             return constrain(cut, "batch", tokens, "heads", None)
 
         # Where a sequence is cut, each part asks with its own tokens for what all tokens hold.
         query, key, value = heads("query", "sequence"), heads("key", None), heads("value", None)
         query = query / math.sqrt(config.head_size)
         if isinstance(visible, Visible):
-            if dropout_key is not None and config.attention_probs_dropout_prob:
-                raise ValueError(
-                    f"attention={self.execution.attention!r} drops no probabilities, and "
-                    f"attention_probs_dropout_prob={config.attention_probs_dropout_prob}; "
-                    "set that to 0, or attention='plain'"
-                )
-            context = fused_attention(query, key, value, visible, self.execution)
+            rate = config.attention_probs_dropout_prob
+            context = fused_attention(query, key, value, visible, self.execution, rate, dropout_key)
         else:
             context = self._average(query, key, value, visible, dropout_key)
         context = constrain(context, "batch", "sequence", "heads", None)
@@ -63,14 +59,13 @@ class SelfAttention(nn.Module):
     def _average(
         self, query: Array, key: Array, value: Array, bias: Array, dropout_key: Array | None
     ) -> Float[Array, "B T N H"]:
-        dtype = self.execution.compute_dtype
-        scores = product("btnh,bsnh->bnts", query, key, dtype)
+        scores = product("btnh,bsnh->bnts", query, key, self.execution.compute_dtype)
         probabilities = jax.nn.softmax(scores + bias, axis=-1)  # [B, N, T, S]
         # Adds nothing to a computation in which nobody asks for it.
         self.sow("intermediates", "probabilities", probabilities)
         rate = self.config.attention_probs_dropout_prob
         probabilities = dropout(probabilities, rate, dropout_key)
-        return product("bnts,bsnh->btnh", probabilities, value, dtype)
+        return self.execution.product("bnts,bsnh->btnh", probabilities, value)
 
 
 def what_is_visible(

@@ -1,13 +1,18 @@
 """What a BERT is made of, and how it is to be computed."""
 
 import dataclasses
+from collections.abc import Callable
+
+import jax
+from jaxtyping import Array, Float
 
 from bert_jax.model.placement import Apart, Constrain, anywhere, whole
+from bert_jax.model.precision import product
 
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
 INITIALIZERS = ("truncated_normal", "normal")
 NORMALIZATIONS = ("post", "pre")
-ATTENTIONS = ("plain", "cudnn", "splash")
+ATTENTIONS = ("plain", "short", "cudnn", "splash")
 REMATERIALIZATIONS = ("none", "dots", "layer")
 COMPUTE_DTYPES = ("float32", "bfloat16")
 
@@ -76,6 +81,8 @@ class BertConfig:
 class Execution:
     """How the same numbers are computed: precision, memory against time, and on which devices.
 
+    `compute_dtype` is that of products' factors, `activation_dtype` that of what products and
+    LayerNorms give: what lies in memory from one to the next.
     `rematerialize` says what of a layer is kept for the backward pass: all ("none"), what its dense
     layers give ("dots"), or its input alone ("layer"); the rest is computed again. `attention` that
     is not "plain" is a fused kernel, see `fused_attention`. `constrain` is called with the
@@ -86,6 +93,7 @@ class Execution:
     """
 
     compute_dtype: str = "float32"
+    activation_dtype: str = "float32"
     scan_layers: bool = False
     rematerialize: str = "none"
     attention: str = "plain"
@@ -94,8 +102,28 @@ class Execution:
 
     def __post_init__(self) -> None:
         _one_of("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
+        _one_of("activation_dtype", self.activation_dtype, COMPUTE_DTYPES)
         _one_of("rematerialize", self.rematerialize, REMATERIALIZATIONS)
         _one_of("attention", self.attention, ATTENTIONS)
+
+    def product(
+        self, subscripts: str, x: Float[Array, "..."], y: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """Contract two arrays into one that the next part of the model takes."""
+        return product(subscripts, x, y, self.compute_dtype, self.activation_dtype)
+
+    def elementwise(self, function: Callable[..., Array]) -> Callable[..., Array]:
+        """Wrap what is computed element by element, or row by row, between products.
+
+        Where they lie in memory in two bytes, its arguments alone are kept for the backward pass:
+        computing it again costs less than writing its insides down and reading them.
+        """
+        return jax.checkpoint(function) if self.activation_dtype == "bfloat16" else function
+
+    @property
+    def of_scores(self) -> "Execution":
+        """The same for what is scored and goes into a loss: it stays float32."""
+        return dataclasses.replace(self, activation_dtype="float32")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -24,8 +24,13 @@ def dropout(x: Float[Array, "..."], rate: float, key: Key[Array, ""] | None) -> 
     """
     if key is None or rate == 0:
         return x
-    keep = random_bits(key, x.shape) >= jnp.uint32(round(rate * 2**32))
-    return jnp.where(keep, x / (1 - rate), 0)
+    keep = random_bits(key, x.shape) >= kept_from(rate)
+    return jnp.where(keep, x.astype(jnp.float32) / (1 - rate), 0).astype(x.dtype)
+
+
+def kept_from(rate: float) -> UInt32[Array, ""]:
+    """Give the least bits of an element that is kept."""
+    return jnp.uint32(round(rate * 2**32))
 
 
 def split(key: Key[Array, ""] | None) -> tuple[Array | None, Array | None]:
@@ -37,12 +42,19 @@ def split(key: Key[Array, ""] | None) -> tuple[Array | None, Array | None]:
 
 
 def random_bits(key: Key[Array, ""], shape: tuple[int, ...]) -> UInt32[Array, "..."]:
-    """Draw 32 random bits an element: two rounds of a multiply-xorshift mix of index and key."""
+    """Draw 32 random bits an element."""
     first, second = jax.random.key_data(key).astype(jnp.uint32)
     index = jnp.zeros(shape, jnp.uint32)
     for axis in range(len(shape)):
         stride = math.prod(shape[axis + 1 :]) % 2**32
         index += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
+    return bits_at(index, first, second)
+
+
+def bits_at(
+    index: UInt32[Array, "..."], first: UInt32[Array, ""], second: UInt32[Array, ""]
+) -> UInt32[Array, "..."]:
+    """Mix flat indices with the two words of a key: two rounds of a multiply-xorshift."""
     return _mix(_mix(index ^ first) + second)
 
 

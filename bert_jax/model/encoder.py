@@ -12,7 +12,8 @@ from bert_jax.model.attention import SelfAttention, key_bias, what_is_visible
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.dropout import dropout
 from bert_jax.model.fused_attention import Visible
-from bert_jax.model.layers import Dense, Embedding, LayerNorm, activation
+from bert_jax.model.layers import Affine, Dense, Embedding, LayerNorm, activation
+from bert_jax.model.placement import row_major
 from bert_jax.model.rematerialization import rematerialized
 
 
@@ -27,7 +28,7 @@ class Embeddings(nn.Module):
         self.token = Embedding(config, execution, config.vocab_size, "vocab")
         self.position = Embedding(config, execution, config.max_position_embeddings)
         self.token_type = Embedding(config, execution, config.type_vocab_size)
-        self.layer_norm = LayerNorm(config)
+        self.layer_norm = LayerNorm(config, execution)
 
     def __call__(
         self,
@@ -42,7 +43,7 @@ class Embeddings(nn.Module):
             embedded += self._positions(input_ids.shape[1])
         else:
             embedded += self.position(positions)
-        embedded = self.execution.constrain(embedded, "batch", "sequence", None)
+        embedded = row_major(self.execution.constrain(embedded, "batch", "sequence", None))
         return dropout(self.layer_norm(embedded), self.config.hidden_dropout_prob, dropout_key)
 
     def _positions(self, length: int) -> Float[Array, "T D"]:
@@ -66,12 +67,16 @@ class FeedForward(nn.Module):
     execution: Execution
 
     @nn.compact
-    def __call__(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
-        config = self.config
-        wide = Dense(config, self.execution, config.intermediate_size, name="intermediate")(hidden)
-        wide = self.execution.constrain(wide, "batch", "sequence", "mlp")
-        wide = activation(config.hidden_act)(wide)  # [B, T, F]
-        return Dense(config, self.execution, config.hidden_size, name="output")(wide)
+    def __call__(self, hidden: Float[Array, "B T D"]) -> Affine:
+        config, execution = self.config, self.execution
+        wide = Dense(config, execution, config.intermediate_size, name="intermediate")(hidden)
+
+        def activate(wide: Affine) -> Float[Array, "B T F"]:
+            summed = execution.constrain(wide.sum(), "batch", "sequence", "mlp")
+            return activation(config.hidden_act)(summed).astype(execution.activation_dtype)
+
+        wide = execution.elementwise(activate)(wide)
+        return Dense(config, execution, config.hidden_size, name="output")(wide)
 
 
 class Layer(nn.Module):
@@ -91,18 +96,20 @@ class Layer(nn.Module):
         keys = [None] * 3 if dropout_key is None else list(jax.random.split(dropout_key, 3))
         attention = SelfAttention(config, self.execution, name="attention")
         feed_forward = FeedForward(config, self.execution, name="feed_forward")
-        attention_norm = LayerNorm(config, name="attention_layer_norm")
-        feed_forward_norm = LayerNorm(config, name="feed_forward_layer_norm")
+        attention_norm = LayerNorm(config, self.execution, name="attention_layer_norm")
+        feed_forward_norm = LayerNorm(config, self.execution, name="feed_forward_layer_norm")
 
-        def add(hidden: Array, update: Array, key: Array | None) -> Array:
-            update = self.execution.constrain(update, "batch", "sequence", None)
-            return hidden + dropout(update, config.hidden_dropout_prob, key)
+        def add(hidden: Array, update: Affine, key: Array | None) -> Array:
+            summed = self.execution.constrain(update.sum(), "batch", "sequence", None)
+            return hidden + dropout(summed, config.hidden_dropout_prob, key)
 
         if config.normalization == "pre":
+            add = self.execution.elementwise(add)
             hidden = add(hidden, attention(attention_norm(hidden), visible, keys[0]), keys[1])
             return add(hidden, feed_forward(feed_forward_norm(hidden)), keys[2])
-        hidden = attention_norm(add(hidden, attention(hidden, visible, keys[0]), keys[1]))
-        return feed_forward_norm(add(hidden, feed_forward(hidden), keys[2]))
+        update = attention(hidden, visible, keys[0])
+        hidden = attention_norm(hidden, update, keys[1], of=add)
+        return feed_forward_norm(hidden, feed_forward(hidden), keys[2], of=add)
 
 
 class Encoder(nn.Module):
@@ -125,6 +132,8 @@ class Encoder(nn.Module):
         """
         config, execution = self.config, self.execution
         visible = what_is_visible(attention_mask, segments, execution)
+        if config.normalization == "pre":
+            hidden = hidden.astype(jnp.float32)  # sums are, and here no LayerNorm comes after them
         names = [f"layer_{i}" for i in range(config.num_hidden_layers)]
         layer = Layer(config, execution, parent=None)
 
@@ -145,7 +154,7 @@ class Encoder(nn.Module):
                 hidden = apply(subtree, hidden, None if keys is None else keys[i])
                 each.append(hidden)
         if config.normalization == "pre":
-            hidden = LayerNorm(config, name="layer_norm")(hidden)
+            hidden = LayerNorm(config, execution, name="layer_norm")(hidden)
             each = [*each[:-1], hidden]
         return hidden, tuple(each)
 

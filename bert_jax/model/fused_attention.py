@@ -5,17 +5,19 @@ needed, and once more in the backward pass (Dao et al. 2022, arXiv:2205.14135). 
 this kind drops attention probabilities, so neither does anything here.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.rematerialization import DOTS
 
-KERNELS = {"gpu": "cudnn", "tpu": "splash"}
+KERNELS = {"gpu": ("short", "cudnn"), "tpu": ("splash",)}
 LARGEST_BLOCK = 512  # tokens of a splash block: what of a row lies in a core's memory at a time
+LONGEST = 128  # tokens of a row that the kernel for short ones takes
 LANES = 128  # of a TPU: splash takes rows in multiples of them
 LARGEST_HEAD = 128  # that cuDNN takes on every GPU
 
@@ -27,25 +29,34 @@ class Visible(NamedTuple):
     queries: Int[Array, "B T"] | None  # None: all see what has a 1, and that comes first in a row
 
 
-def kernel_of(platform: str, config: BertConfig, compute_dtype: str) -> str:
+def kernel_of(platform: str, config: BertConfig, compute_dtype: str, length: int) -> str:
     """Name the kernel of a platform ("gpu", "tpu") that a model can be trained with.
+
+    Args:
+        platform: of the devices.
+        config: the model.
+        compute_dtype: of products' factors.
+        length: tokens of the longest row.
 
     Raises:
         ValueError: there is none.
     """
     if platform not in KERNELS:
         raise ValueError(f"there is no fused kernel on {platform!r}; leave it at 'plain'")
-    kernel = KERNELS[platform]
+    if platform == "gpu" and compute_dtype != "bfloat16":
+        raise ValueError(
+            f"kernels on GPUs want two bytes a number, and compute_dtype={compute_dtype!r}; "
+            "set config.compute_dtype=bfloat16, or leave it at 'plain'"
+        )
+    size = config.head_size
+    if platform == "gpu" and length <= LONGEST and size >= 16 and not size & (size - 1):
+        return "short"
+    kernel = KERNELS[platform][-1]
     if config.attention_probs_dropout_prob:
         raise ValueError(
             f"no fused kernel drops attention probabilities, and the model does "
             f"(attention_probs_dropout_prob={config.attention_probs_dropout_prob}); "
             "set config.model.attention_probs_dropout_prob=0.0, or leave it at 'plain'"
-        )
-    if kernel == "cudnn" and compute_dtype != "bfloat16":
-        raise ValueError(
-            f"cuDNN's kernel wants two bytes a number, and compute_dtype={compute_dtype!r}; "
-            "set config.compute_dtype=bfloat16, or leave it at 'plain'"
         )
     if kernel == "cudnn" and (config.head_size % 8 or config.head_size > LARGEST_HEAD):
         raise ValueError(
@@ -61,6 +72,8 @@ def fused_attention(
     value: Float[Array, "B S N H"],
     visible: Visible,
     execution: Execution,
+    rate: float = 0.0,
+    dropout_key: Key[Array, ""] | None = None,
 ) -> Float[Array, "B T N H"]:
     """Average the values of visible keys by the softmax of their products with each query.
 
@@ -73,14 +86,68 @@ def fused_attention(
         value: what is averaged.
         visible: which keys a query sees.
         execution: names the kernel and the precision of the factors.
+        rate: share of probabilities that are dropped, which "short" alone can.
+        dropout_key: what is dropped depends on; None: nothing is.
+
+    Raises:
+        ValueError: the kernel drops none.
     """
-    attend = {"cudnn": _cudnn, "splash": _splash}[execution.attention]
+    rate = 0.0 if dropout_key is None else rate
+    kernel = execution.attention
+    if kernel == "short" and max(query.shape[1], key.shape[1]) > LONGEST:
+        kernel = "cudnn"  # a run may look at longer rows than it trains on
+    if rate and kernel != "short":
+        raise ValueError(
+            f"attention={kernel!r} drops no probabilities, and "
+            f"attention_probs_dropout_prob={rate}; set that to 0, or attention='plain'"
+        )
     asking, asked = ("batch", "sequence", "heads", None), ("batch", None, "heads", None)
+    factors = [x.astype(execution.compute_dtype) for x in (query, key, value)]
     numbers = [number for number in visible if number is not None]
     dimensions = [("batch", None), ("batch", "sequence")][: len(numbers)]
+    attend = {"cudnn": _cudnn, "splash": _splash}.get(kernel)
+    if attend is None:
+        whole = query.shape[2], query.shape[1], key.shape[1], rate
+        attend = functools.partial(_short, whole=whole)
+        numbers, dimensions = _told(query, visible, rate, dropout_key), _TOLD
     on_each = execution.apart(attend, (asking, asked, asked, *dimensions), asking)
-    factors = (x.astype(execution.compute_dtype) for x in (query, key, value))
-    return on_each(*factors, *numbers).astype(jnp.float32)
+    return on_each(*factors, *numbers).astype(execution.activation_dtype)
+
+
+# Dimensions of what `_told` gives.
+_TOLD = (("batch", None), ("batch", "sequence"), ("batch",), ("heads",), ("sequence",), (None,))
+
+
+def _told(query: Array, visible: Visible, rate: float, dropout_key: Array | None) -> list[Array]:
+    """Give what the kernel of short rows wants to know beside its factors."""
+    rows, length, heads, _ = query.shape
+    words = jnp.zeros(2, jnp.uint32)
+    if rate and dropout_key is not None:
+        words = jax.random.key_data(dropout_key).astype(jnp.uint32)
+    queries = visible.queries
+    if queries is None:
+        queries = jnp.ones((rows, length), visible.keys.dtype)
+    places = [jnp.arange(size, dtype=jnp.uint32) for size in (rows, heads, length)]
+    return [visible.keys, queries, *places, words]
+
+
+def _short(
+    query: Array,
+    key: Array,
+    value: Array,
+    keys: Array,
+    queries: Array,
+    rows: Array,
+    heads: Array,
+    places: Array,
+    words: Array,
+    *,
+    whole: tuple[int, int, int, float],
+) -> Array:
+    from bert_jax.model.short_attention import short_attention  # takes its time to import
+
+    origin = jnp.concatenate([rows[:1], heads[:1], places[:1], words])
+    return short_attention(query, key, value, keys, queries, origin, whole)
 
 
 def _cudnn(

@@ -5,52 +5,87 @@ sums over rows as a product with ones (XLA's own reductions over leading dimensi
 one core and pass over memory twice), and each exponential once. Measured in experiments/LOG.md.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-@jax.custom_vjp
 def add_bias(x: Float[Array, "*B D"], bias: Float[Array, "D"]) -> Float[Array, "*B D"]:
-    """Add a vector to every row."""
+    """Add a vector to every row; the sum is float32."""
+    return _add_bias(x.dtype, x, bias)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _add_bias(dtype: jnp.dtype, x: Array, bias: Array) -> Array:
     return x + bias
 
 
-def _add_bias_forward(x: Array, bias: Array) -> tuple[Array, None]:
+def _add_bias_forward(dtype: jnp.dtype, x: Array, bias: Array) -> tuple[Array, None]:
     return x + bias, None
 
 
-def _add_bias_backward(_: None, cotangent: Array) -> tuple[Array, Array]:
+def _add_bias_backward(dtype: jnp.dtype, _: None, cotangent: Array) -> tuple[Array, Array]:
+    cotangent = cotangent.astype(dtype)  # as it is written down, and so read
     return cotangent, _sum_rows(cotangent)
 
 
-add_bias.defvjp(_add_bias_forward, _add_bias_backward)
+_add_bias.defvjp(_add_bias_forward, _add_bias_backward)
 
 
 def layer_norm(
-    x: Float[Array, "*B D"], scale: Float[Array, "D"], bias: Float[Array, "D"], epsilon: float
+    x: Float[Array, "*B D"],
+    scale: Float[Array, "D"],
+    bias: Float[Array, "D"],
+    epsilon: float,
+    dtype: str = "float32",
 ) -> Float[Array, "*B D"]:
-    """Normalise each row to mean 0 and variance 1, then scale and shift (Ba et al. 2016)."""
-    return _scale_shift(_normalize(x, epsilon), scale, bias)
+    """Normalise each row to mean 0 and variance 1, then scale and shift (Ba et al. 2016).
+
+    Normalised rows are kept for the gradient of the scale in the dtype given; all else is float32.
+    """
+    return _scale_shift(jnp.dtype(dtype), _normalize(epsilon, x), scale, bias)
 
 
-def _normalize(x: Array, epsilon: float) -> Array:
-    centered = x - jnp.mean(x, axis=-1, keepdims=True)
-    variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
-    return centered * jax.lax.rsqrt(variance + epsilon)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _normalize(epsilon: float, x: Array) -> Array:
+    return _normalize_forward(epsilon, x)[0]
 
 
-@jax.custom_vjp
-def _scale_shift(x: Array, scale: Array, bias: Array) -> Array:
+def _normalize_forward(epsilon: float, x: Array) -> tuple[Array, tuple[Array, Array]]:
+    mean = jnp.mean(x, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(x - mean), axis=-1, keepdims=True)
+    factor = jax.lax.rsqrt(variance + epsilon)
+    normalized = (x - mean) * factor
+    return normalized, (normalized, factor)
+
+
+def _normalize_backward(
+    epsilon: float, saved: tuple[Array, Array], cotangent: Array
+) -> tuple[Array]:
+    normalized, factor = saved
+    mean = jnp.mean(cotangent, axis=-1, keepdims=True)
+    along = jnp.mean(cotangent * normalized, axis=-1, keepdims=True)
+    return (factor * (cotangent - mean - normalized * along),)
+
+
+_normalize.defvjp(_normalize_forward, _normalize_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _scale_shift(dtype: jnp.dtype, x: Array, scale: Array, bias: Array) -> Array:
     return x * scale + bias
 
 
-def _scale_shift_forward(x: Array, scale: Array, bias: Array) -> tuple[Array, tuple[Array, Array]]:
-    return x * scale + bias, (x, scale)
+def _scale_shift_forward(
+    dtype: jnp.dtype, x: Array, scale: Array, bias: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    return x * scale + bias, (x.astype(dtype), scale)
 
 
 def _scale_shift_backward(
-    saved: tuple[Array, Array], cotangent: Array
+    dtype: jnp.dtype, saved: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array, Array]:
     x, scale = saved
     return cotangent * scale, _sum_rows(cotangent * x), _sum_rows(cotangent)
@@ -78,11 +113,41 @@ def _gelu_backward(derivative: Array, cotangent: Array) -> tuple[Array]:
 gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
+@jax.custom_vjp
+def gelu_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Apply the approximation of the GELU by a tanh, as x times a sigmoid: the same function."""
+    return _gelu_tanh_forward(x)[0]
+
+
+def _gelu_tanh_forward(x: Array) -> tuple[Array, Array]:
+    # 0.5 (1 + tanh(y / 2)) is the sigmoid of y, and takes one exponential.
+    square = jnp.square(x)
+    share = 1.0 / (1.0 + jnp.exp(-_TWICE * x * (1.0 + _CUBE * square)))
+    slope = _TWICE * (1.0 + 3.0 * _CUBE * square)
+    return x * share, share * (1.0 + x * (1.0 - share) * slope)
+
+
+gelu_tanh.defvjp(_gelu_tanh_forward, _gelu_backward)
+
+_TWICE = 1.5957691216057308  # 2 sqrt(2 / pi)
+_CUBE = 0.044715
+
+
 def _normal_cdf(x: Array) -> Array:
     return 0.5 * (1.0 + jax.lax.erf(x * 0.7071067811865476))
 
 
 def _sum_rows(x: Float[Array, "*B D"]) -> Float[Array, "D"]:
-    # Contracted where they are, and not flattened first: rows of a cut sequence would be gathered.
+    """Add up rows in float32, by what the platform does best."""
     rows = tuple(range(x.ndim - 1))
-    return jax.lax.dot_general(jnp.ones(x.shape[:-1], x.dtype), x, ((rows, rows), ((), ())))
+
+    def contracted(x: Array) -> Array:
+        # Where they are, and not flattened first: rows of a cut sequence would be gathered.
+        x = x.astype(jnp.float32)
+        return jax.lax.dot_general(jnp.ones(x.shape[:-1], x.dtype), x, ((rows, rows), ((), ())))
+
+    def reduced(x: Array) -> Array:
+        # Together with what gives the rows, which need not be in memory then.
+        return jnp.sum(x, axis=rows, dtype=jnp.float32)
+
+    return jax.lax.platform_dependent(x, cpu=contracted, default=reduced)

@@ -30,7 +30,7 @@ class Pooler(nn.Module):
             first = first.reshape(-1, first.shape[-1])
         first = self.execution.constrain(first, "batch", None)
         dense = Dense(self.config, self.execution, self.config.hidden_size, name="dense")
-        return self.execution.constrain(jnp.tanh(dense(first)), "batch", None)
+        return self.execution.constrain(jnp.tanh(dense(first).sum()), "batch", None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +64,9 @@ class MaskedLanguageModelHead(nn.Module):
     @nn.compact
     def __call__(self, hidden: Float[Array, "B P D"], token_table: Float[Array, "V D"]) -> Unscored:
         config = self.config
-        hidden = Dense(config, self.execution, config.hidden_size, name="transform")(hidden)
-        hidden = LayerNorm(config, name="layer_norm")(activation(config.hidden_act)(hidden))
+        transformed = Dense(config, self.execution, config.hidden_size, name="transform")(hidden)
+        norm = LayerNorm(config, self.execution, name="layer_norm")
+        hidden = norm(transformed, of=lambda x: activation(config.hidden_act)(x.sum()))
         if not config.tie_word_embeddings:
             token_table = self.param("decoder", initializer(config), token_table.shape)
         bias = self.param("bias", nn.initializers.zeros, (config.vocab_size,))
@@ -80,4 +81,4 @@ class NextSentenceHead(nn.Module):
 
     @nn.compact
     def __call__(self, pooled: Float[Array, "B D"]) -> Float[Array, "B 2"]:
-        return Dense(self.config, self.execution, 2, name="dense")(pooled)
+        return Dense(self.config, self.execution, 2, name="dense")(pooled).sum()

@@ -1,6 +1,7 @@
 """The parts every room of the model is built from."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -8,13 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bert_jax.model.config import BertConfig, Execution
-from bert_jax.model.gradients import add_bias, gelu, layer_norm
+from bert_jax.model.gradients import add_bias, gelu, gelu_tanh, layer_norm
 from bert_jax.model.precision import product
 from bert_jax.model.rematerialization import kept
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": gelu,
-    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
+    "gelu_new": gelu_tanh,
     "relu": jax.nn.relu,
     "silu": jax.nn.silu,
 }
@@ -36,6 +37,21 @@ def initializer(config: BertConfig) -> nn.initializers.Initializer:
     return nn.initializers.truncated_normal(config.initializer_range)
 
 
+class Affine(NamedTuple):
+    """What a dense layer gives: a product and the bias that is still to be added to its rows.
+
+    Who takes it adds them as part of its own arithmetic: to write the sum down would be a way
+    through memory and back.
+    """
+
+    product: Float[Array, "*B D"]
+    bias: Float[Array, "D"]
+
+    def sum(self) -> Float[Array, "*B D"]:
+        """Add them, in float32."""
+        return add_bias(self.product, self.bias)
+
+
 class Dense(nn.Module):
     """An affine map of the last dimension; the kernel is [in, out]."""
 
@@ -44,26 +60,37 @@ class Dense(nn.Module):
     features: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B *T D"]) -> Float[Array, "B *T F"]:
+    def __call__(self, x: Float[Array, "B *T D"]) -> Affine:
         kernel = self.param("kernel", initializer(self.config), (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # A single leading dimension means a head over B rows: small, and its weight gradient
         # contracts the one leading dimension, a form that XLA's bf16 path on CPUs cannot run.
         if x.ndim == 2:
-            return add_bias(product("bd,df->bf", x, kernel, "float32"), bias)
-        return add_bias(kept(product("btd,df->btf", x, kernel, self.execution.compute_dtype)), bias)
+            return Affine(product("bd,df->bf", x, kernel, "float32"), bias)
+        return Affine(kept(self.execution.product("btd,df->btf", x, kernel)), bias)
 
 
 class LayerNorm(nn.Module):
-    """Normalise the last dimension in float32."""
+    """Normalise the last dimension, computed in float32."""
 
     config: BertConfig
+    execution: Execution
 
     @nn.compact
-    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        return layer_norm(x, scale, bias, self.config.layer_norm_eps)
+    def __call__(
+        self, *arrays: Any, of: Callable[..., Float[Array, "... D"]] = lambda x: x
+    ) -> Float[Array, "... D"]:
+        """Normalise what `of` makes of the arrays, in float32; by default the one there is."""
+        width = (self.config.hidden_size,)
+        scale = self.param("scale", nn.initializers.ones, width)
+        bias = self.param("bias", nn.initializers.zeros, width)
+
+        def compute(scale: Array, bias: Array, *arrays: Any) -> Array:
+            dtype = self.execution.activation_dtype
+            x = of(*arrays)
+            return layer_norm(x, scale, bias, self.config.layer_norm_eps, dtype).astype(dtype)
+
+        return self.execution.elementwise(compute)(scale, bias, *arrays)
 
 
 class Embedding(nn.Module):

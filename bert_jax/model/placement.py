@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import jax
+from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Shaped
 
 # What the model calls the dimensions of its activations. Those of parameters have names too, in
@@ -18,6 +20,19 @@ Apart = Callable[..., Callable[..., Array]]
 def anywhere(x: Shaped[Array, "..."], *dimensions: str | None) -> Shaped[Array, "..."]:
     """Leave it to the compiler: on one device there is nothing to say."""
     return x
+
+
+def row_major(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    """Have an accelerator lay out an array, and so what is computed from it, row by row.
+
+    For the sum over a batch that is the gradient of the embeddings of positions, a GPU's compiler
+    would lay out all hidden states with the batch innermost, and every product copy them.
+    """
+
+    def laid_out(x: Array) -> Array:
+        return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
+
+    return jax.lax.platform_dependent(x, cpu=lambda x: x, default=laid_out)
 
 
 def whole(function: Callable[..., Array], *dimensions: object) -> Callable[..., Array]:

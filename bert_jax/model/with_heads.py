@@ -104,7 +104,7 @@ class BertForSequenceClassification(nn.Module):
 
     def setup(self) -> None:
         self.bert = Bert(self.config, self.execution)
-        self.classifier = Dense(self.config, self.execution, self.num_labels)
+        self.classifier = Dense(self.config, self.execution.of_scores, self.num_labels)
 
     def __call__(
         self,
@@ -116,7 +116,7 @@ class BertForSequenceClassification(nn.Module):
         """Score the classes of each row."""
         bert_key, key = split(dropout_key)
         pooled = self.bert(input_ids, token_type_ids, attention_mask, bert_key).pooled
-        return self.classifier(dropout(pooled, self.config.hidden_dropout_prob, key))
+        return self.classifier(dropout(pooled, self.config.hidden_dropout_prob, key)).sum()
 
 
 class BertForTokenClassification(nn.Module):
@@ -128,7 +128,7 @@ class BertForTokenClassification(nn.Module):
 
     def setup(self) -> None:
         self.bert = Bert(self.config, self.execution)
-        self.classifier = Dense(self.config, self.execution, self.num_labels)
+        self.classifier = Dense(self.config, self.execution.of_scores, self.num_labels)
 
     def __call__(
         self,
@@ -140,7 +140,7 @@ class BertForTokenClassification(nn.Module):
         """Score the classes of each token."""
         bert_key, key = split(dropout_key)
         hidden = self.bert.encode(input_ids, token_type_ids, attention_mask, bert_key)[-1]
-        return self.classifier(dropout(hidden, self.config.hidden_dropout_prob, key))
+        return self.classifier(dropout(hidden, self.config.hidden_dropout_prob, key)).sum()
 
 
 class BertForQuestionAnswering(nn.Module):
@@ -151,7 +151,7 @@ class BertForQuestionAnswering(nn.Module):
 
     def setup(self) -> None:
         self.bert = Bert(self.config, self.execution)
-        self.span = Dense(self.config, self.execution, 2)
+        self.span = Dense(self.config, self.execution.of_scores, 2)
 
     def __call__(
         self,
@@ -162,7 +162,7 @@ class BertForQuestionAnswering(nn.Module):
     ) -> Float[Array, "B T 2"]:
         """Score each token as the first and as the last of the answer."""
         hidden = self.bert.encode(input_ids, token_type_ids, attention_mask, dropout_key)[-1]
-        return self.span(hidden)
+        return self.span(hidden).sum()
 
 
 class BertForTagging(nn.Module):
@@ -174,7 +174,7 @@ class BertForTagging(nn.Module):
 
     def setup(self) -> None:
         self.bert = Bert(self.config, self.execution)
-        self.classifier = Dense(self.config, self.execution, self.num_labels)
+        self.classifier = Dense(self.config, self.execution.of_scores, self.num_labels)
         self.crf = TagChain(self.num_labels)
 
     def __call__(
@@ -188,7 +188,7 @@ class BertForTagging(nn.Module):
         bert_key, key = split(dropout_key)
         hidden = self.bert.encode(input_ids, token_type_ids, attention_mask, bert_key)[-1]
         dropped = dropout(hidden, self.config.hidden_dropout_prob, key)
-        return TagScores(self.classifier(dropped), self.crf())
+        return TagScores(self.classifier(dropped).sum(), self.crf())
 
 
 # What a checkpoint can hold, by the name that is stored with it.

@@ -110,7 +110,9 @@ def _forward(
 def _backward(
     parts: int, execution: Execution, gradients: tuple[Array, Array, Array], cotangents: _Sums
 ) -> tuple[Array, Array, Array, None]:
-    of_hidden, of_table, of_bias = (cotangents.loss * gradient for gradient in gradients)
+    of_hidden, of_table, of_bias = (
+        (cotangents.loss * gradient).astype(gradient.dtype) for gradient in gradients
+    )
     return of_hidden, of_table, of_bias, None
 
 

@@ -153,7 +153,7 @@ def assemble(config: FinetuneConfig) -> Finetuning:
     task = load_task(config.task, config.data, tokenizer, max_seq_length)
     model = cli.build(BertConfig, {**vars(start.config), **config.model}, "config.model")
     sharding = config.sharding()
-    execution = config.execution(model, sharding.platform)
+    execution = config.execution(model, sharding.platform, max(max_seq_length, longest))
     start, notes = with_head(
         dataclasses.replace(start, config=model),
         task,

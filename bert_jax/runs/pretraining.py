@@ -181,15 +181,17 @@ def _parts_of_step(
         packed_length=settings.packed_length,
         packed_sequences=settings.packed_sequences,
     )
+    plan = plan_phases(settings.steps, first, config.phases, config.optimizer)
+    longest = max(phase.row_length for phase in plan.phases)
     return {
         "model": bert,
-        "execution": config.execution(bert, sharding.platform),
+        "execution": config.execution(bert, sharding.platform, longest),
         "vocabulary": vocabulary,
         "pairs": config.pairs,
         "masking": config.masking,
         "optimizer": config.optimizer,
         "predictions_at_once": settings.predictions_at_once,
-        "plan": plan_phases(settings.steps, first, config.phases, config.optimizer),
+        "plan": plan,
         "sharding": sharding,
         "seed": config.seed,
     }

@@ -173,6 +173,7 @@ class PretrainingStep:
             in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
             out_shardings=(shardings, *2 * (self.sharding.replicated,)),
             donate_argnums=0,
+            compiler_options=self.sharding.compiler_options,
         )
 
     def predictions(self, phase: Phase) -> int:

@@ -60,32 +60,36 @@ class RunConfig:
     seed: int
     init_from: str | None
     compute_dtype: str
+    activation_dtype: str
     scan_layers: bool
     rematerialize: str
     attention: str
     mesh: MeshConfig
     rules: dict[str, tuple[str, ...]]
 
-    def execution(self, model: BertConfig, platform: str) -> Execution:
+    def execution(self, model: BertConfig, platform: str, length: int) -> Execution:
         """Gather how the model is computed.
 
         Args:
             model: what is trained.
             platform: of the devices: "cpu", "gpu" or "tpu".
+            length: tokens of the longest row that it is trained on.
 
         Raises:
             ConfigError: a value is not one of those known, or there is no such attention here.
         """
-        names = ("compute_dtype", "scan_layers", "rematerialize")
+        names = ("compute_dtype", "activation_dtype", "scan_layers", "rematerialize")
         values = {name: getattr(self, name) for name in names}
-        if self.attention == "fused":
+        if self.attention not in ("auto", "plain", "fused"):
+            raise ConfigError(
+                f"config.attention={self.attention!r} must be 'auto', 'plain' or 'fused'"
+            )
+        if self.attention == "fused" or self.attention == "auto" and platform == "gpu":
             try:
-                kernel = kernel_of(platform, model, self.compute_dtype)
+                values["attention"] = kernel_of(platform, model, self.compute_dtype, length)
             except ValueError as error:
-                raise ConfigError(f"config.attention='fused': {error}") from error
-            values["attention"] = kernel
-        elif self.attention != "plain":
-            raise ConfigError(f"config.attention={self.attention!r} must be 'plain' or 'fused'")
+                if self.attention == "fused":
+                    raise ConfigError(f"config.attention='fused': {error}") from error
         return cli.build(Execution, values, "config")
 
     def sharding(self, devices: list[Any] | None = None) -> Sharding:

@@ -242,7 +242,8 @@ class Finetuning:
     def vectorized(self) -> Vectorized:
         """Several seeds as an axis of every array."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
-        return Vectorized(self._step, self.moving.moves, shardings, self.put)
+        options = self.sharding.compiler_options
+        return Vectorized(self._step, self.moving.moves, shardings, self.put, options)
 
     @functools.cached_property
     def objective(self) -> Objective:
@@ -316,6 +317,7 @@ class Finetuning:
                 in_shardings=(shardings, self.sharding.batch, *2 * (self.sharding.replicated,)),
                 out_shardings=(shardings, *2 * (self.sharding.replicated,)),
                 donate_argnums=0,
+                compiler_options=self.sharding.compiler_options,
             )
         )
 

@@ -8,7 +8,7 @@ steps of several are in progress at the same time.
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import jax
@@ -124,12 +124,14 @@ class Vectorized:
         moves: tells by its path whether a parameter is trained.
         shardings: of the state of one run.
         place: puts arrays on the device.
+        compiler_options: what the step is compiled with, beside the defaults.
     """
 
     of_one: TrainStep
     moves: Callable[[str], bool]
     shardings: Any
     place: Callable[[Any], Any]
+    compiler_options: dict[str, bool] = field(default_factory=dict)
 
     def load(self, states: Sequence[TrainState]) -> TrainState:
         """See `Abreast`."""
@@ -191,7 +193,7 @@ class Vectorized:
             moving, metrics, norms = jax.vmap(step_one)(self._moving(states), *given)
             return self._whole(moving, states.params), metrics, norms
 
-        return jax.jit(step, donate_argnums=0)
+        return jax.jit(step, donate_argnums=0, compiler_options=self.compiler_options)
 
     def _moving(self, state: TrainState) -> TrainState:
         return replace(state, params=select(state.params, self.moves))

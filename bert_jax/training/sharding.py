@@ -126,6 +126,15 @@ class Sharding:
         """What the devices are: "cpu", "gpu" or "tpu"."""
         return self.mesh.devices.flat[0].platform
 
+    @property
+    def compiler_options(self) -> dict[str, bool]:
+        """What a step is to be compiled with, beside the defaults.
+
+        A GPU rounds where the model says so: XLA would go on with the float32 numbers that it has,
+        and so write them to memory and read them.
+        """
+        return {"xla_allow_excess_precision": False} if self.platform == "gpu" else {}
+
     def batch_of(self, rows: int, make: Callable[[NDArray[np.int64]], Any]) -> Any:
         """Make a batch on the devices, each process only the rows that its own devices hold.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from bert_jax import cli
@@ -32,13 +33,22 @@ def pretraining_of(case_name: str, corpus: Path, fields: Sequence[str] = ()) -> 
         "train.max_seq_length": case.max_seq_length,
         "train.max_predictions": case.max_predictions,
         "data.path": str(corpus),
+        "model.attention_probs_dropout_prob": case.probabilities_dropout,
     }
     for field in fields:
         name, _, text = field.partition("=")
-        values[name] = text if name == "compute_dtype" else ast.literal_eval(text)
+        values[name] = _value(text)
     config.update_from_flattened_dict(values)
     built = cli.build(PretrainConfig, config.to_dict(), "config")
     return assemble(built, open_corpus(str(corpus)))
+
+
+def _value(text: str) -> Any:
+    """Read a number, a truth, a tuple; anything else is a word."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 class Stepping:
@@ -51,12 +61,13 @@ class Stepping:
         self.batches = prefetched(self.stage.batch, self.stage.start, self.stage.end)
         self._memory = KeptMemory()
         self._rate = np.float32(pretraining.optimizer.learning_rate)
+        self._told: Any = ()
 
     def take(self, batch: Any) -> None:
-        """Take one step, and look at its norms as a run does before the next."""
-        largest = np.float32(np.inf)
-        self.state, _, norms = self.stage.train_step(self.state, batch, self._rate, largest)
-        np.asarray(norms)
+        """Begin one step, and look at what the one before tells, as a run does."""
+        largest, before = np.float32(np.inf), self._told
+        self.state, self._told, _ = self.stage.train_step(self.state, batch, self._rate, largest)
+        jax.device_get(before)
         self._memory.look()
 
 

@@ -3,13 +3,13 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bert_jax.heap import ALLOCATOR
 from experiments.benchmarks.figure import draw
-from experiments.benchmarks.records import measure, table
+from experiments.benchmarks.records import measure, start, table
 from experiments.benchmarks.sizes import Case
 from experiments.benchmarks.turns import Contestant
 
@@ -25,20 +25,27 @@ THEIRS = (
 SETTINGS = {"GLIBC_TUNABLES": ALLOCATOR}  # what our entries set for themselves
 
 
-def compare(
+@dataclass(frozen=True)
+class Comparison:
+    """What is measured, the name of its record, and who takes part."""
+
+    name: str
+    case: Case
+    contestants: Sequence[Contestant]
+
+
+def enter(
     name: str,
     case: Case,
-    unit: str,
     modules: tuple[str, str],
     given: tuple[Sequence[str], Sequence[str]],
     arguments: argparse.Namespace,
-) -> None:
-    """Start everyone, have them take turns, write a JSON and a figure, print the ratios.
+) -> Comparison:
+    """Gather who takes part.
 
     Args:
         name: of the record.
         case: what is measured.
-        unit: what a step is counted in, "tokens" or "rows".
         modules: of ours, called with a dtype after its first argument, and of theirs, called with
             words after all.
         given: arguments of both.
@@ -58,12 +65,29 @@ def compare(
         command = [arguments.theirs, "-m", of_theirs, *given[1], *words]
         if label in arguments.among:
             found.append(Contestant(label, command, log_of(name, label, arguments), **settings))
-    record = measure(found, arguments.rounds, arguments.seconds, unit)
-    record |= {"case": asdict(case), "same_allocator": arguments.same_allocator}
-    path = arguments.results / f"{name}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    draw(record, path.with_suffix(".png"))
-    print(table(record), flush=True)
+    return Comparison(name, case, found)
+
+
+def compare(comparisons: Iterable[Comparison], unit: str, arguments: argparse.Namespace) -> None:
+    """Have everyone take turns, write a JSON and a figure a comparison, print the ratios.
+
+    Args:
+        comparisons: one after the other.
+        unit: what a step is counted in, "tokens" or "rows".
+        arguments: the flags.
+    """
+    if arguments.start_at_once:
+        comparisons = list(comparisons)
+        start([one for each in comparisons for one in each.contestants], at_once=True)
+    for each in comparisons:
+        if not arguments.start_at_once:
+            start(each.contestants, at_once=False)
+        record = measure(each.contestants, arguments.rounds, arguments.seconds, unit)
+        record |= {"case": asdict(each.case), "same_allocator": arguments.same_allocator}
+        path = arguments.results / f"{each.name}.json"
+        path.write_text(json.dumps(record, indent=1) + "\n")
+        draw(record, path.with_suffix(".png"))
+        print(table(record), flush=True)
 
 
 def label_of(words: Sequence[str]) -> str:
@@ -94,6 +118,9 @@ def parser(description: str, cases: Sequence[str]) -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=5.0, help="how long a turn is")
     made.add_argument(
         "--same_allocator", action="store_true", help="give their allocator our setting, too"
+    )
+    made.add_argument(
+        "--start_at_once", action="store_true", help="compile all cases beside each other"
     )
     return made
 

@@ -26,11 +26,14 @@ def main() -> None:
     parser.add_argument("--tokenizer", required=True, help="folder, vocab.txt or .model")
     arguments = comparison.parse(parser)
     of_task = [arguments.task, arguments.data, arguments.tokenizer]
-    for name in arguments.cases:
+
+    def entered(name: str) -> comparison.Comparison:
         rows, case = arguments.work / f"{name}_{arguments.task}.npz", TASK_CASES[name]
         write_rows(rows, finetuning_of(case, *of_task))
         given = ([name, *of_task], [name, str(rows)])
-        comparison.compare(f"{name}_{arguments.task}", case, "rows", MODULES, given, arguments)
+        return comparison.enter(f"{name}_{arguments.task}", case, MODULES, given, arguments)
+
+    comparison.compare(map(entered, arguments.cases), "rows", arguments)
 
 
 if __name__ == "__main__":

@@ -13,18 +13,21 @@ from experiments.benchmarks.sizes import LEARNING_RATE
 from experiments.benchmarks.turns import serve
 
 THREADS = 2
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SHAPES = {  # layers and hidden size
     "tiny": (2, 128),
     "mini": (4, 256),
     "small": (4, 512),
     "base": (12, 768),
+    "large": (24, 1024),
 }
 Batch = dict[str, torch.Tensor]
 
 
 def settle() -> None:
     """Say how many threads torch has, and what it draws."""
-    torch.set_num_threads(THREADS)
+    if DEVICE == "cpu":
+        torch.set_num_threads(THREADS)
     torch.manual_seed(0)
 
 
@@ -63,14 +66,14 @@ def train(
         first: steps to do before it says that it is there.
         about: what else to say of oneself.
     """
-    model.train()
+    model.to(DEVICE).train()
     if "compiled" in words:
         loss = torch.compile(loss, dynamic=False)
     optimizer = torch.optim.AdamW(groups(model), lr=LEARNING_RATE, eps=1e-6, fused=fused)
 
     def step() -> None:
-        batch = next(batches)
-        with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in words):
+        batch = {name: column.to(DEVICE) for name, column in next(batches).items()}
+        with torch.autocast(DEVICE, torch.bfloat16, enabled="bfloat16" in words):
             value = loss(model, batch)
         value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -80,7 +83,10 @@ def train(
     for _ in range(first):
         step()
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    serve(step, lambda: None, **about, **versions)
+    if DEVICE == "cpu":
+        serve(step, lambda: None, **about, **versions)
+    else:
+        serve(step, torch.cuda.synchronize, torch.cuda.max_memory_allocated, **about, **versions)
 
 
 def whole_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:

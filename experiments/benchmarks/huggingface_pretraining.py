@@ -27,7 +27,8 @@ NOT_SCORED = -100  # the label that torch's loss leaves out
 def main(case: Case, path: Path, words: Sequence[str]) -> None:
     """Build the model and take turns."""
     settle()
-    model = BertForPreTraining(make_config(case.size, VOCAB_SIZE))
+    dropout = {"attention_probs_dropout_prob": case.probabilities_dropout}
+    model = BertForPreTraining(make_config(case.size, VOCAB_SIZE, **dropout))
     tuned = "tuned" in words
     train(
         model,

@@ -21,11 +21,20 @@ def main(case_name: str, dtype: str, corpus: Path, fields: list[str]) -> None:
 
     steps = Stepping(pretraining_of(case_name, corpus, [f"compute_dtype={dtype}", *fields]))
     stage = steps.stage
-    about = {"jax": jax.__version__, "tokens": stage.tokens, "useful_tokens": stage.useful_tokens}
+    device = jax.devices()[0]
+
+    def peak() -> int:
+        return device.memory_stats()["peak_bytes_in_use"]
+
     serve(
         lambda: steps.take(next(steps.batches)),
         lambda: jax.block_until_ready(steps.state),
-        **about,
+        None if device.platform == "cpu" else peak,
+        jax=jax.__version__,
+        device=device.device_kind,
+        tokens=stage.tokens,
+        useful_tokens=stage.useful_tokens,
+        flops=stage.flops,
     )
 
 

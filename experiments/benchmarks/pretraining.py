@@ -25,12 +25,16 @@ def main() -> None:
     """Measure all cases asked for."""
     parser = comparison.parser((__doc__ or "").partition("\n")[0], tuple(CASES))
     parser.add_argument("--corpus", required=True, type=Path, help="a prepared folder")
+    parser.add_argument("--field", action="append", default=[], help="name=value of our config")
     arguments = comparison.parse(parser)
-    for name in arguments.cases:
+
+    def entered(name: str) -> comparison.Comparison:
         batches = arguments.work / f"{name}.npz"
         write_batches(batches, name, arguments.corpus)
-        given = ([name, str(arguments.corpus)], [name, str(batches)])
-        comparison.compare(name, CASES[name], "tokens", MODULES, given, arguments)
+        given = ([name, str(arguments.corpus), *arguments.field], [name, str(batches)])
+        return comparison.enter(name, CASES[name], MODULES, given, arguments)
+
+    comparison.compare(map(entered, arguments.cases), "tokens", arguments)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,20 @@ from experiments.benchmarks.rounds import Ratio, ratios, take_turns
 from experiments.benchmarks.turns import Contestant
 
 
+def start(contestants: Sequence[Contestant], *, at_once: bool) -> None:
+    """Start contestants one after another, or all at once: they then compile beside each other."""
+    for group in [contestants] if at_once else [[one] for one in contestants]:
+        for one in group:
+            one.start()
+        for one in group:
+            one.wait()
+
+
 def measure(
-    contestants: Sequence[Contestant], rounds: int, seconds: float, unit: str = "tokens"
+    contestants: Sequence[Contestant],
+    rounds: int,
+    seconds: float,
+    unit: str = "tokens",
 ) -> dict[str, Any]:
     """Have started contestants take turns; the fastest of ours is set against all others.
 
@@ -34,6 +46,11 @@ def measure(
         f"{unit}_per_second": {one.name: one.began[unit] / median[one.name] for one in contestants},
         "first_step_seconds": {one.name: one.first_step_seconds for one in contestants},
         "peak_bytes": {name: said["peak_bytes"] for name, said in ended.items()},
+        "model_flops_per_second": {
+            one.name: one.began["flops"] / median[one.name]
+            for one in contestants
+            if "flops" in one.began
+        },
         "ratios_of": mine,
         "ratios": {name: vars(ratio) for name, ratio in ratios(found, mine).items()},
     }
@@ -52,6 +69,8 @@ def table(record: Mapping[str, Any]) -> str:
         times = "" if ratio is None else str(Ratio(**ratio))
         first, peak = record["first_step_seconds"][name], record["peak_bytes"][name] / 1e9
         lines.append(f"| {name} | {speed:,.0f} | {times} | {first:.1f} | {peak:.2f} |")
+    for name, rate in record["model_flops_per_second"].items():
+        lines.append(f"\nproducts of the model, {name}: {rate / 1e12:.2f} TFLOP/s")
     return "\n".join(lines) + "\n"
 
 

@@ -16,23 +16,33 @@ from typing import Any, TextIO
 
 
 class Contestant:
-    """A process that was started and waits for its turns."""
+    """A process that waits for its turns, once it was started and has done its first step."""
+
+    _process: subprocess.Popen[str]
+    began: Mapping[str, Any]  # what it says of itself
+    first_step_seconds: float
 
     def __init__(self, name: str, command: Sequence[str], log: Path, **environment: str) -> None:
         self.name = name
-        self._log = log
-        begun = time.perf_counter()
-        with log.open("w") as file:
+        self._command, self._log, self._environment = list(command), log, environment
+
+    def start(self) -> None:
+        """Start it; it begins to compile."""
+        self._started = time.perf_counter()
+        with self._log.open("w") as file:
             self._process = subprocess.Popen(
-                list(command),
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
-                env=os.environ | environment,
+                env=os.environ | self._environment,
             )
-        self.began = self._answer()  # what it says of itself once its first step is done
-        self.first_step_seconds = time.perf_counter() - begun
+
+    def wait(self) -> None:
+        """Return when its first step is done."""
+        self.began = self._answer()
+        self.first_step_seconds = time.perf_counter() - self._started
 
     def turn(self, steps: int) -> float:
         """Have it do some steps; return seconds a step."""
@@ -64,12 +74,18 @@ class Contestant:
         raise SystemExit(f"{self.name} ended before it answered; see {self._log}")
 
 
-def serve(step: Callable[[], object], wait: Callable[[], object], **about: Any) -> None:
+def serve(
+    step: Callable[[], object],
+    wait: Callable[[], object],
+    peak: Callable[[], int] | None = None,
+    **about: Any,
+) -> None:
     """Do a first step, then as many as each line asks for, until there are no more lines.
 
     Args:
         step: does one, or begins it.
         wait: returns when all that was begun is done.
+        peak: tells the peak memory of a device, bytes; None: that of this process counts.
         about: what to say of oneself.
     """
     out = sys.stdout
@@ -79,7 +95,7 @@ def serve(step: Callable[[], object], wait: Callable[[], object], **about: Any) 
         _run(step, wait, 1)  # not counted: it takes back the memory that others have had
         _say(out, {"seconds": _run(step, wait, int(line))})
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _say(out, {"peak_bytes": 1024 * kilobytes})
+    _say(out, {"peak_bytes": peak() if peak else 1024 * kilobytes})
 
 
 def _run(step: Callable[[], object], wait: Callable[[], object], steps: int) -> float:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.records import measure
+from experiments.benchmarks.records import measure, start
 from experiments.benchmarks.rounds import ratio
 from experiments.benchmarks.sizes import CASES
 from experiments.benchmarks.turns import Contestant
@@ -29,6 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
         log = arguments.work / f"variant_{number}.log"
         command = [*module, dtype, str(arguments.corpus), *fields]
         found.append(Contestant(f"ours {variant}", command, log))
+    start(found, at_once=False)
     record = measure(found, arguments.rounds, arguments.seconds)
     print(table(record))
     if arguments.record:

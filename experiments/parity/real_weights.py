@@ -96,7 +96,7 @@ def sst2_differences(directory: Path) -> dict[str, float]:
         mask = jnp.ones(embedded.shape[:2], jnp.int32)
         hidden = encoder.apply({"params": params["bert"]["encoder"]}, embedded, mask, None)[0]
         pooled = pooler.apply({"params": params["bert"]["pooler"]}, hidden)
-        logits = classifier.apply({"params": params["classifier"]}, pooled)
+        logits = classifier.apply({"params": params["classifier"]}, pooled).sum()
         for name, array in zip(found, (hidden, pooled, logits), strict=True):
             found[name] = max(found[name], largest(array[0], said[f"{sentence}/{name}"]))
     return found

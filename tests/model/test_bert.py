@@ -111,6 +111,23 @@ def test_what_is_not_kept_is_computed_again():
     assert (dots - none, layer - none) == (2 * layers, 8 * layers)
 
 
+def test_between_products_nothing_but_bfloat16_is_kept_where_activations_are():
+    params = parameters("post")
+
+    def kept(dtype):
+        execution = Execution(compute_dtype="bfloat16", activation_dtype=dtype)
+        model = BertForPretraining(CONFIG, execution)
+
+        def hidden(params):
+            return jnp.sum(model.apply({"params": params}, *rows(), POSITIONS)[0])
+
+        kept = jax.tree.leaves(jax.vjp(hidden, params)[1])
+        return [x for x in kept if x.dtype == jnp.float32 and x.shape[:2] == rows()[0].shape]
+
+    assert len(kept("float32")) > 5 * CONFIG.num_hidden_layers
+    assert len(kept("bfloat16")) <= 1  # the sum of the embeddings, which nothing multiplies
+
+
 def test_every_parameter_has_a_gradient():
     _, gradients = loss_and_gradients("post", Execution())
     unused = [
@@ -121,9 +138,19 @@ def test_every_parameter_has_a_gradient():
     assert not unused
 
 
-def test_bfloat16_is_near_float32_forward_and_backward():
-    expected_loss, expected = loss_and_gradients("post", Execution())
-    loss, gradients = loss_and_gradients("post", Execution(compute_dtype="bfloat16"))
+@pytest.mark.parametrize("normalization", ["post", "pre"])
+@pytest.mark.parametrize(
+    "execution",
+    [
+        Execution(compute_dtype="bfloat16"),
+        Execution(compute_dtype="bfloat16", activation_dtype="bfloat16"),
+        Execution(compute_dtype="bfloat16", activation_dtype="bfloat16", scan_layers=True),
+    ],
+    ids=["products", "activations", "activations-scanned"],
+)
+def test_bfloat16_is_near_float32_forward_and_backward(normalization, execution):
+    expected_loss, expected = loss_and_gradients(normalization, Execution())
+    loss, gradients = loss_and_gradients(normalization, execution)
     assert loss != expected_loss
     np.testing.assert_allclose(loss, expected_loss, rtol=2e-2)
     flat, flat_expected = (

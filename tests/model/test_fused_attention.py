@@ -1,9 +1,11 @@
 """Fused attention gives what the plain one gives, forward and backward.
 
-Its kernels run on TPUs and GPUs alone. Here splash is interpreted, and in cuDNN's place stands the
-other implementation of the function that calls it: layout, scale, lengths and masks are ours.
+Its kernels run on TPUs and GPUs alone. Here splash and the one for short rows are interpreted, and
+in cuDNN's place stands the other implementation of the function that calls it: layout, scale,
+lengths and masks are ours.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -20,6 +22,7 @@ from bert_jax.training.sharding import MeshConfig, Sharding, make_mesh
 
 CONFIG = BertConfig(8, 32, 1, 2, 8, attention_probs_dropout_prob=0.0)
 ROWS, LENGTH = 4, 144  # no multiple of the 128 that splash takes
+SHORT = 100  # no power of two, as blocks of short rows are
 RULES = {
     "batch": ("data", "fsdp"),
     "sequence": ("sequence",),
@@ -68,12 +71,12 @@ def masks():
     return {"padded": padded, "packed": np.where(packed > 3, 0, packed).astype(np.int32)}
 
 
-def run(hidden, params, mask, packed, execution):
+def run(hidden, params, mask, packed, execution, config=CONFIG, key=None):
     """Attend; return the result, and the gradients of a function of it that padding has no part in.
 
     Padding does not see in all implementations what it sees in the plain one.
     """
-    attention = SelfAttention(CONFIG, execution)
+    attention = SelfAttention(config, execution)
     real = (mask != 0)[:, :, None]
 
     @jax.jit
@@ -81,7 +84,7 @@ def run(hidden, params, mask, packed, execution):
         visible = what_is_visible(mask, mask if packed else None, execution)
 
         def score(hidden, params):
-            found = attention.apply(params, hidden, visible, None)
+            found = attention.apply(params, hidden, visible, key).sum()
             return jnp.sum(jnp.where(real, jnp.sin(found), 0)), found
 
         return jax.value_and_grad(score, (0, 1), has_aux=True)(hidden, params)
@@ -116,6 +119,41 @@ def test_it_is_the_plain_attention_forward_and_backward(
     check_same(found, expected[kind])
 
 
+@pytest.fixture(scope="module")
+def dropping(hidden, params, masks):
+    """What the plain attention makes of short rows, of whose probabilities it drops some."""
+    config = dataclasses.replace(CONFIG, attention_probs_dropout_prob=0.2)
+
+    def attend(kind, execution):
+        rest = (kind == "packed", execution, config, jax.random.key(5))
+        return run(hidden[:, :SHORT], params, masks[kind][:, :SHORT], *rest)
+
+    return attend, {kind: attend(kind, Execution()) for kind in masks}
+
+
+@pytest.mark.parametrize("kind", ["padded", "packed"])
+def test_short_rows_drop_what_the_plain_attention_drops(dropping, kind):
+    attend, expected = dropping
+    check_same(attend(kind, Execution(attention="short")), expected[kind])
+
+
+@pytest.mark.parametrize("kind", ["padded", "packed"])
+def test_what_short_rows_drop_does_not_depend_on_the_devices(dropping, kind):
+    attend, expected = dropping
+    for mesh in (MeshConfig(2, 1, 2, 2), MeshConfig(1, 4, 1, 2)):
+        sharding = Sharding(make_mesh(mesh), RULES)
+        execution = Activations(sharding).place(Execution(attention="short"))
+        check_same(attend(kind, execution), expected[kind])
+
+
+def test_longer_rows_are_cudnn_s_where_nothing_is_dropped(hidden, params, masks, expected):
+    short = Execution(attention="short")
+    check_same(run(hidden, params, masks["padded"], False, short), expected["padded"])
+    config = dataclasses.replace(CONFIG, attention_probs_dropout_prob=0.2)
+    with pytest.raises(ValueError, match="'cudnn' drops no probabilities"):
+        run(hidden, params, masks["padded"], False, short, config, jax.random.key(0))
+
+
 @pytest.mark.parametrize("kernel", ["splash", "cudnn"])
 def test_each_device_computes_its_rows_heads_and_queries(hidden, params, masks, expected, kernel):
     """On one axis or another; queries are cut, what they see is not."""
@@ -148,7 +186,7 @@ def test_a_row_of_padding_alone_has_numbers(hidden):
         def total(execution):
             return lambda *x: fused_attention(*x, visible, execution).sum()
 
-        kernels = [Execution(attention=kernel) for kernel in ("splash", "cudnn")]
+        kernels = [Execution(attention=kernel) for kernel in ("splash", "cudnn", "short")]
         return [jax.grad(total(kernel), (0, 1, 2))(*factors) for kernel in kernels]
 
     for gradient in jax.tree.leaves(gradients(*factors)):
@@ -163,18 +201,21 @@ def test_a_row_of_padding_alone_has_numbers(hidden):
         ("gpu", {"attention_probs_dropout_prob": 0.1}, "attention_probs_dropout_prob=0.0, or"),
         ("gpu", {"compute_dtype": "float32"}, "set config.compute_dtype=bfloat16"),
         ("gpu", {"num_attention_heads": 8}, "heads of a multiple of 8"),
+        ("gpu", {"attention_probs_dropout_prob": 0.1, "length": 128}, "=0.0, or"),  # 48 wide
     ],
 )
 def test_what_no_kernel_can_do_is_refused(platform, changes, reason):
     values = vars(CONFIG) | {"hidden_size": 96} | changes
-    dtype = values.pop("compute_dtype", "bfloat16")
+    dtype, length = values.pop("compute_dtype", "bfloat16"), values.pop("length", 512)
     with pytest.raises(ValueError, match=reason):
-        kernel_of(platform, BertConfig(**values), dtype)
+        kernel_of(platform, BertConfig(**values), dtype, length)
 
 
 def test_each_platform_has_its_kernel():
-    assert kernel_of("gpu", CONFIG, "bfloat16") == "cudnn"
-    assert kernel_of("tpu", CONFIG, "float32") == "splash"
+    assert kernel_of("gpu", CONFIG, "bfloat16", 129) == "cudnn"
+    assert kernel_of("tpu", CONFIG, "float32", 128) == "splash"
+    dropping = dataclasses.replace(CONFIG, attention_probs_dropout_prob=0.1)
+    assert kernel_of("gpu", dropping, "bfloat16", 128) == "short"
 
 
 def test_probabilities_are_not_silently_kept_from_being_dropped(hidden, params, masks):

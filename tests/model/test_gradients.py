@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bert_jax.model.gradients import add_bias, gelu, layer_norm
+from bert_jax.model.gradients import add_bias, gelu, gelu_tanh, layer_norm
 
 
 def normal(seed, *shape):
@@ -34,6 +34,27 @@ def test_adding_a_bias_has_the_gradients_of_a_sum(leading):
     compare_with_plain(add_bias, lambda x, bias: x + bias, arguments)
 
 
+def test_a_bias_is_added_to_rounded_rows_in_float32_and_its_gradient_summed_so():
+    rows, bias = normal(0, 300, 7).astype(jnp.bfloat16), normal(1, 7)
+    found, pull = jax.vjp(add_bias, rows, bias)
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, rows.astype(jnp.float32) + bias)
+    of_rows, of_bias = pull(jnp.full(found.shape, 1 / 3))
+    assert (of_rows.dtype, of_bias.dtype) == (jnp.bfloat16, jnp.float32)
+    np.testing.assert_allclose(of_bias, 300 * jnp.bfloat16(1 / 3).astype(jnp.float32), rtol=1e-6)
+
+
+def test_normalised_rows_may_be_kept_rounded():
+    arguments = (2 * normal(0, 50, 7) + 1, normal(1, 7), normal(2, 7))
+    value, pull = jax.vjp(lambda *a: layer_norm(*a, 1e-3, "bfloat16"), *arguments)
+    expected, expected_pull = jax.vjp(lambda *a: layer_norm(*a, 1e-3), *arguments)
+    np.testing.assert_array_equal(value, expected)
+    (x, scale, bias), wanted = pull(value), expected_pull(value)
+    np.testing.assert_array_equal(x, wanted[0])  # of the scale's gradient alone they are part
+    np.testing.assert_array_equal(bias, wanted[2])
+    assert 0 < np.abs(scale - wanted[1]).max() < 2**-8 * np.abs(wanted[1]).max()
+
+
 @pytest.mark.parametrize("leading", [(3,), (2, 5)], ids=str)
 def test_layer_norm_has_the_gradients_of_its_definition(leading):
     arguments = (2 * normal(0, *leading, 7) + 1, normal(1, 7), normal(2, 7))
@@ -45,6 +66,15 @@ def test_layer_norm_has_the_gradients_of_its_definition(leading):
 def test_gelu_has_the_gradient_of_the_erf_form():
     x = jnp.linspace(-6.0, 6.0, 97)
     compare_with_plain(gelu, lambda x: jax.nn.gelu(x, approximate=False), (x,))
+
+
+def test_the_gelu_by_a_sigmoid_is_that_by_a_tanh():
+    x = jnp.linspace(-4.0, 6.0, 97)  # below it the tanh form has lost its digits
+    compare_with_plain(gelu_tanh, lambda x: jax.nn.gelu(x, approximate=True), (x,))
+    far = jnp.array([-1e4, -100.0, 100.0, 1e4])
+    value, slope = jax.vmap(jax.value_and_grad(gelu_tanh))(far)
+    np.testing.assert_array_equal(value, [0, 0, 100, 1e4])
+    np.testing.assert_array_equal(slope, [0, 0, 1, 1])
 
 
 def test_gelu_is_exact_where_the_tanh_form_is_not():

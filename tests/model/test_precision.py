@@ -73,6 +73,23 @@ def test_a_bfloat16_product_rounds_its_factors_and_nothing_else(form):
 
 
 @pytest.mark.parametrize("form", IN_BFLOAT16)
+def test_a_result_may_be_rounded_and_gradients_have_the_dtypes_of_their_factors(form):
+    x, y, cotangent = factors(form)
+    narrow = x.astype(jnp.bfloat16), cotangent.astype(jnp.bfloat16)
+
+    @jax.jit
+    def run(x, y, cotangent):
+        value, pull = jax.vjp(lambda *of: product(form, *of, "bfloat16", "bfloat16"), x, y)
+        return value, *pull(cotangent)
+
+    found = run(narrow[0], y, narrow[1])
+    assert [x.dtype for x in found] == [jnp.bfloat16, jnp.bfloat16, jnp.float32]
+    expected = plain(form, *(rounded(x) for x in (x, y, cotangent)))
+    for one, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.astype(jnp.float32), wanted, rtol=2**-8, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", IN_BFLOAT16)
 def test_a_bfloat16_product_is_near_the_float32_product(form):
     expected = plain(form, *factors(form))
     for found, wanted in zip(value_and_gradients(form, "bfloat16"), expected, strict=True):
