@@ -41,8 +41,8 @@ setup(
     ],
     extras_require={
         # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB.
-        "plan_tpu": ["jax[tpu]>=0.10.2,<0.12"],
-        "plan_gpu": [
+        "plan-tpu": ["jax[tpu]>=0.10.2,<0.12"],
+        "plan-gpu": [
             "jax[cuda12-local]>=0.10.2,<0.12",
             "nvidia-cuda-nvcc-cu12>=12.6.85,<13",
             "nvidia-cudnn-cu12>=9.8,<10",  # asked for its version where attention is fused

@@ -13,7 +13,7 @@ from bert_jax.planning import target
         ("--topology=v9:4x4", "--topology=v9:4x4: wants CHIP:SHAPE with a chip of cpu, v4, v5e"),
         ("--target=there", "--target=there: value should be one of <here>"),
         ("--efficiency=much", "--efficiency=much"),
-        ("--topology=h100:8", r"the CUDA compiler is not installed; pip install -e '.\[plan_gpu\]"),
+        ("--topology=h100:8", r"the CUDA compiler is not installed; pip install -e '.\[plan-gpu\]"),
     ],
 )
 def test_what_is_wrong_is_said_before_a_config_asks_for_devices(argument, message, monkeypatch):

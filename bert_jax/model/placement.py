@@ -23,7 +23,7 @@ def anywhere(x: Shaped[Array, "..."], *dimensions: str | None) -> Shaped[Array, 
 
 
 def row_major(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
-    """Have an accelerator lay out an array, and so what is computed from it, row by row.
+    """Have a GPU lay out an array, and so what is computed from it, row by row.
 
     For the sum over a batch that is the gradient of the embeddings of positions, a GPU's compiler
     would lay out all hidden states with the batch innermost, and every product copy them.
@@ -32,7 +32,7 @@ def row_major(x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     def laid_out(x: Array) -> Array:
         return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
 
-    return jax.lax.platform_dependent(x, cpu=lambda x: x, default=laid_out)
+    return jax.lax.platform_dependent(x, cuda=laid_out, default=lambda x: x)
 
 
 def whole(function: Callable[..., Array], *dimensions: object) -> Callable[..., Array]:

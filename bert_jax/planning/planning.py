@@ -65,7 +65,10 @@ def plan(config: PretrainConfig, target: Target, options: Options) -> dict[str, 
         },
         "execution": {
             name: getattr(step.execution, name)
-            for name in ("compute_dtype", "scan_layers", "rematerialize", "attention")
+            for name in (
+                *("compute_dtype", "activation_dtype", "scan_layers"),
+                *("rematerialize", "attention"),
+            )
         },
         "mesh": dict(step.sharding.mesh.shape),
         "target": _describe_target(target, step),

@@ -13,8 +13,8 @@ from bert_jax.training.chips import CHIPS, Chip
 
 _TOPOLOGY = re.compile(r"(?P<chip>[a-z]\w*):(?P<shape>\d+(?:x\d+){0,2})")
 _HOW = {
-    "tpu": ("libtpu", "the TPU compiler", "plan_tpu"),
-    "gpu": ("jax_plugins.xla_cuda12", "the CUDA compiler", "plan_gpu"),
+    "tpu": ("libtpu", "the TPU compiler", "plan-tpu"),
+    "gpu": ("jax_plugins.xla_cuda12", "the CUDA compiler", "plan-gpu"),
 }
 _SHARED = 8  # GPUs of a host
 

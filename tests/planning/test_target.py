@@ -28,7 +28,7 @@ def test_what_is_none_is_refused(text):
         parse_topology(text)
 
 
-@pytest.mark.parametrize(("text", "extra"), [("v5e:4x4", "plan_tpu"), ("h100:8", "plan_gpu")])
+@pytest.mark.parametrize(("text", "extra"), [("v5e:4x4", "plan-tpu"), ("h100:8", "plan-gpu")])
 def test_a_compiler_that_is_missing_is_named_with_how_to_get_it(text, extra, monkeypatch):
     monkeypatch.setattr(target, "_installed", lambda module: False)
     with pytest.raises(ConfigError, match=rf"{text}: the \w+ compiler is not .*\[{extra}\]"):
