@@ -1,8 +1,8 @@
-"""Attention in one kernel that keeps no probabilities: cuDNN's on GPUs, splash on TPUs.
+"""Attention in one kernel that keeps no probabilities: cuDNN's on GPUs, splash on TPUs, or ours.
 
 Scores and probabilities, B x N x T x S numbers each, are computed block by block where they are
 needed, and once more in the backward pass (Dao et al. 2022, arXiv:2205.14135). No public kernel of
-this kind drops attention probabilities, so neither does anything here.
+this kind drops probabilities by a key; the one for short rows on GPUs (`short_attention.py`) does.
 """
 
 import functools
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from bert_jax.model.config import BertConfig, Execution
 from bert_jax.model.rematerialization import DOTS
 
-KERNELS = {"gpu": ("short", "cudnn"), "tpu": ("splash",)}
+KERNELS = {"gpu": "cudnn", "tpu": "splash"}  # of rows of any length
 LARGEST_BLOCK = 512  # tokens of a splash block: what of a row lies in a core's memory at a time
 LONGEST = 128  # tokens of a row that the kernel for short ones takes
 LANES = 128  # of a TPU: splash takes rows in multiples of them
@@ -51,7 +51,7 @@ def kernel_of(platform: str, config: BertConfig, compute_dtype: str, length: int
     size = config.head_size
     if platform == "gpu" and length <= LONGEST and size >= 16 and not size & (size - 1):
         return "short"
-    kernel = KERNELS[platform][-1]
+    kernel = KERNELS[platform]
     if config.attention_probs_dropout_prob:
         raise ValueError(
             f"no fused kernel drops attention probabilities, and the model does "

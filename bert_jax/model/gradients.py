@@ -113,6 +113,10 @@ def _gelu_backward(derivative: Array, cotangent: Array) -> tuple[Array]:
 gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
+_TWICE = 1.5957691216057308  # 2 sqrt(2 / pi)
+_CUBE = 0.044715
+
+
 @jax.custom_vjp
 def gelu_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Apply the approximation of the GELU by a tanh, as x times a sigmoid: the same function."""
@@ -128,9 +132,6 @@ def _gelu_tanh_forward(x: Array) -> tuple[Array, Array]:
 
 
 gelu_tanh.defvjp(_gelu_tanh_forward, _gelu_backward)
-
-_TWICE = 1.5957691216057308  # 2 sqrt(2 / pi)
-_CUBE = 0.044715
 
 
 def _normal_cdf(x: Array) -> Array:
