@@ -16,12 +16,12 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 from jaxtyping import Array
 
+from bert_jax.model.attention import MASKED_SCORE
 from bert_jax.model.dropout import bits_at, kept_from
 
 _AT_ONCE = 64  # queries, forward: cores then have several parts to turn to
 _OF_QUERIES = (0, 3)  # blocks that are as long as a row's queries; the others are as its keys
 _LEAST = 16  # of any side of a product
-_HIDDEN = -1e9  # the score of a key that a query does not see
 
 
 class _Form(NamedTuple):
@@ -174,7 +174,7 @@ def _backward_kernel(
 
 def _probabilities(query: Array, key: Array, queries: Array, keys: Array) -> Array:
     scores = _product(query, key.T)
-    scores = jnp.where(queries[:, None] == keys[None, :], scores, _HIDDEN)
+    scores = jnp.where(queries[:, None] == keys[None, :], scores, MASKED_SCORE)
     exponentials = jnp.exp(scores - jnp.max(scores, axis=1, keepdims=True))
     # A division a query, and not one a key: it takes ten times as long as a product.
     return exponentials * (1.0 / jnp.sum(exponentials, axis=1, keepdims=True))
