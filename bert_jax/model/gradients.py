@@ -140,15 +140,19 @@ def _normal_cdf(x: Array) -> Array:
 
 def _sum_rows(x: Float[Array, "*B D"]) -> Float[Array, "D"]:
     """Add up rows in float32, by what the platform does best."""
-    rows = tuple(range(x.ndim - 1))
+    *batch, tokens = range(x.ndim - 1)
 
     def contracted(x: Array) -> Array:
-        # Where they are, and not flattened first: rows of a cut sequence would be gathered.
+        # Each row of tokens by itself: flattened, those of a cut sequence would be gathered. And
+        # XLA would compute anew, for the flattened copy, all that leads to what is summed: for
+        # each layer of a stack what all layers above it had given.
         x = x.astype(jnp.float32)
-        return jax.lax.dot_general(jnp.ones(x.shape[:-1], x.dtype), x, ((rows, rows), ((), ())))
+        dimensions = (([tokens], [tokens]), (batch, batch))
+        sums = jax.lax.dot_general(jnp.ones(x.shape[:-1], x.dtype), x, dimensions)
+        return jnp.sum(sums, axis=batch)
 
     def reduced(x: Array) -> Array:
         # Together with what gives the rows, which need not be in memory then.
-        return jnp.sum(x, axis=rows, dtype=jnp.float32)
+        return jnp.sum(x, axis=(*batch, tokens), dtype=jnp.float32)
 
     return jax.lax.platform_dependent(x, cpu=contracted, default=reduced)

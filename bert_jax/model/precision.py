@@ -95,10 +95,20 @@ def _gradient_of_second(
 
     # What is summed comes first in both factors, so a CPU's product wants one of them transposed,
     # and takes bfloat16 only where it is its first. Behind the barrier, or XLA would swap the two.
-    if x.shape[-1] > cotangent.shape[-1]:  # a kernel: the narrower one
+    if _turned(x, cotangent):
         turned = _einsum(f"{output},{of_x}->{of_y[::-1]}", cotangent, x, dtype)
         return alone(turned).T
     return _einsum(f"{of_x},{output}->{of_y}", x, cotangent, dtype)
+
+
+def _turned(x: Array, cotangent: Array) -> bool:
+    """Tell whether a kernel's gradient costs less when its narrower factor is transposed.
+
+    Then the gradient comes out transposed, and is read so some three times by the optimizer.
+    """
+    spared = (x.size - cotangent.size) * x.dtype.itemsize
+    gradient = x.shape[-1] * cotangent.shape[-1] * 4
+    return spared > 3 * gradient
 
 
 def _einsum(subscripts: str, x: Array, y: Array, dtype: jnp.dtype) -> Array:

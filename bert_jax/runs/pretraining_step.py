@@ -111,7 +111,7 @@ class PretrainingStep:
         return ("mlm_loss", "nsp_loss") if self.pairs.next_sentence else ("mlm_loss",)
 
     @functools.cached_property
-    def transformation(self) -> optax.GradientTransformation:
+    def transformation(self) -> optax.GradientTransformationExtraArgs:
         """The optimizer."""
         return make_optimizer(self.optimizer)
 

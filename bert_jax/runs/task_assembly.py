@@ -73,7 +73,7 @@ class Finetuning:
     start: Published
     execution: Execution
     tokenizer: Tokenizer
-    transformation: optax.GradientTransformation
+    transformation: optax.GradientTransformationExtraArgs
     rate: optax.Schedule
     moving: Moving
     batching: Batching

@@ -79,7 +79,9 @@ def make_optimizer(
     """Chain clipping, moments, decay and the learning rate, in BERT's order.
 
     The learning rate is an argument of every update (`rate=`), not part of what is compiled: runs
-    that differ in their rates or schedules share one compiled step.
+    that differ in their rates or schedules share one compiled step. So is whether the step is
+    taken at all (`taken=`, by default it is): where not, the update is zero and the state stays. A
+    part of optax's that has a state is made to heed it by `skippable`.
 
     Args:
         config: what to chain; its schedule is not used here.
@@ -89,7 +91,7 @@ def make_optimizer(
     def decayed(params: Any) -> Any:
         return decay_mask(params, config.no_decay)
 
-    parts = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
+    parts = [clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
     corrected = config.name != "bert_adamw"
     parts.append(
         scale_by_adam(
@@ -107,14 +109,34 @@ def make_optimizer(
     return optax.chain(*parts, _scale_by_rate(multiple))
 
 
+def clip_by_global_norm(limit: float) -> optax.GradientTransformation:
+    """Scale gradients down to a global norm, by one factor for all.
+
+    optax divides each, and XLA on a CPU writes every quotient to memory before it is used.
+    """
+
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        del params
+        factor = limit / jnp.maximum(optax.tree.norm(updates), limit)
+        return jax.tree.map(lambda gradient: factor * gradient, updates), state
+
+    return optax.GradientTransformation(optax.init_empty_state, update)
+
+
 def scale_by_adam(
     beta1: float, beta2: float, epsilon: float, *, corrected: bool, mu_dtype: str = "float32"
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Scale by Adam's moments (Kingma & Ba 2014), corrected for their start at zero or not.
 
     Google's `optimization.py` does not correct, for which optax has no switch; and optax's
     correction is wrong by 1e-5 at first, since 1 - 0.999 loses digits in float32. Both moments are
     computed in float32, and the first is rounded to `mu_dtype` where it is kept.
+
+    Of a step that is not taken the moments stay as they were. They are chosen before anything is
+    made of them: what is made of the very arrays that the state gets reads them, where XLA on a
+    CPU would else compute them a second time, from copies of the old ones.
     """
 
     def kept(moment: Any) -> Any:
@@ -128,19 +150,47 @@ def scale_by_adam(
         return optax.ScaleByAdamState(count, kept(zeros), jax.tree.map(jnp.zeros_like, params))
 
     def update(
-        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        *,
+        taken: jax.typing.ArrayLike = True,
+        **given: Any,
     ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
-        del params
+        del params, given
         assert isinstance(state, optax.ScaleByAdamState)
-        count = optax.safe_increment(state.count)
+        count = _chosen(taken, optax.safe_increment(state.count), state.count)
         before = jax.tree.map(lambda m, g: m.astype(g.dtype), state.mu, updates)
-        mu = optax.tree.update_moment(updates, before, beta1, 1)
-        nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, beta2, 2)
+        mu = _chosen(taken, optax.tree.update_moment(updates, before, beta1, 1), before)
+        squares = optax.tree.update_moment_per_elem_norm(updates, state.nu, beta2, 2)
+        nu = _chosen(taken, squares, state.nu)
         first, second = (_share(beta1, count), _share(beta2, count)) if corrected else (1.0, 1.0)
         scaled = jax.tree.map(lambda m, v: m / first / (jnp.sqrt(v / second) + epsilon), mu, nu)
         return scaled, optax.ScaleByAdamState(count, kept(mu), nu)
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def skippable(part: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """Have any part of optax's heed `taken`: if not, no update, and the state as it was."""
+    part = optax.with_extra_args_support(part)
+
+    def update(
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        *,
+        taken: jax.typing.ArrayLike = True,
+        **given: Any,
+    ) -> tuple[optax.Updates, optax.OptState]:
+        changed, after = part.update(updates, state, params, **given)
+        return _chosen(taken, changed, optax.tree.zeros_like(changed)), _chosen(taken, after, state)
+
+    return optax.GradientTransformationExtraArgs(part.init, update)
+
+
+def _chosen(taken: jax.typing.ArrayLike, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, old)
 
 
 def _share(beta: float, count: jax.typing.ArrayLike) -> jax.Array:
@@ -155,12 +205,15 @@ def _scale_by_rate(multiple: Callable[[str], float]) -> optax.GradientTransforma
         updates: optax.Updates,
         state: optax.OptState,
         params: optax.Params | None = None,
+        *,
+        taken: jax.typing.ArrayLike = True,
         **given: Any,
     ) -> tuple[optax.Updates, optax.OptState]:
         del params
+        downhill = -jnp.where(taken, given["rate"], 0.0)
 
         def scaled(path: tuple[Any, ...], update: jax.Array) -> jax.Array:
-            return -given["rate"] * multiple(path_of(path)) * update
+            return downhill * multiple(path_of(path)) * update
 
         return jax.tree_util.tree_map_with_path(scaled, updates), state
 

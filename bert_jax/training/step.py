@@ -22,7 +22,7 @@ EvalStep = Callable[[Any, Any, Array], Metrics]
 
 def make_train_step(
     objective: Objective,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
     *,
     accumulation: int = 1,
     repeat_after: int = 0,
@@ -32,7 +32,8 @@ def make_train_step(
 
     Args:
         objective: what is trained.
-        optimizer: its state covers the parameters that move, and those alone.
+        optimizer: it heeds `taken`, as those of `make_optimizer` do and any other if it is made
+            `skippable`. Its state covers the parameters that move, and those alone.
         accumulation: parts that a batch is computed in.
         repeat_after: steps after which examples are drawn as before; 0: anew in every step.
         moves: tells by its path whether a parameter is trained. For the others no gradient is
@@ -45,8 +46,6 @@ def make_train_step(
     changes nothing but the step number, and says so in `skipped`. The norms beside the metrics are
     in the order of `flatten(state.params)`, 0 for what does not move.
     """
-
-    optimizer = optax.with_extra_args_support(optimizer)
 
     def train_step(
         state: TrainState, batch: Any, rate: ArrayLike, largest: ArrayLike
@@ -82,18 +81,16 @@ def make_train_step(
         }
         zero = jnp.zeros(())
         taken = jnp.isfinite(norm) & (norm <= largest)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, moving, rate=rate)
-        moved = optax.apply_updates(moving, updates)
-
-        def keep(new: Array, old: Array) -> Array:
-            return jnp.where(taken, new, old)
-
+        updates, opt_state = optimizer.update(
+            gradients, state.opt_state, moving, rate=rate, taken=taken
+        )
+        moved: Any = optax.apply_updates(moving, updates)
         one = jnp.ones(())
         metrics |= {"grad_norm": Ratio(norm, one), "skipped": Ratio(1.0 - taken, one)}
         after = TrainState(
             step=state.step + 1,
-            params=replaced(state.params, jax.tree.map(keep, moved, moving)),
-            opt_state=jax.tree.map(keep, opt_state, state.opt_state),
+            params=replaced(state.params, moved),
+            opt_state=opt_state,
             key=state.key,
         )
         norms = jnp.sqrt(jnp.stack([squares.get(path, zero) for path in flatten(state.params)]))

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bert_jax.model import BertConfig, Execution
+from bert_jax.model.encoder import Encoder
 from bert_jax.model.gradients import add_bias, gelu, gelu_tanh, layer_norm
 
 
@@ -82,3 +84,20 @@ def test_gelu_is_exact_where_the_tanh_form_is_not():
     expected = [v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in x]
     np.testing.assert_allclose(gelu(jnp.float32(x)), expected, atol=1e-6)
     assert np.abs(jax.nn.gelu(x, approximate=True) - np.array(expected)).max() > 1e-4
+
+
+def operations_of_a_gradient(layers):
+    module = Encoder(BertConfig(60, 128, layers, 2, 256), Execution())
+    hidden, mask = jnp.ones((4, 64, 128)), jnp.ones((4, 64), jnp.int32)
+    params = jax.eval_shape(lambda: module.init(jax.random.key(0), hidden, mask, None))
+
+    def loss(params):
+        return jnp.sum(jnp.square(module.apply(params, hidden, mask, jax.random.key(1))[0]))
+
+    return jax.jit(jax.grad(loss)).lower(params).compile().as_text().count(" = ")
+
+
+def test_no_layer_computes_again_what_the_layers_above_it_gave():
+    """XLA on a CPU does so where a sum takes its rows flattened: a step quadratic in depth."""
+    two, three, four = map(operations_of_a_gradient, (2, 3, 4))
+    assert four - three == pytest.approx(three - two, rel=0.03)

@@ -16,6 +16,7 @@ from bert_jax.training.abreast import SideBySide
 from bert_jax.training.checkpoints import Checkpoints, load_arrays, restore_common
 from bert_jax.training.convoy import AgreedStop, Convoy
 from bert_jax.training.loop import Loop, Stopwatch
+from bert_jax.training.optimizer import skippable
 from bert_jax.training.progress import OneOfSeveral, Progress
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
@@ -35,10 +36,9 @@ def loss(params, batch, weights, key):
     return value, {"loss": Ratio(value, jnp.ones(()))}
 
 
-STEP = jax.jit(
-    make_train_step(Objective(lambda batch, key: batch, lambda batch: {}, loss), optax.adam(0.01)),
-    donate_argnums=0,
-)
+OBJECTIVE = Objective(lambda batch, key: batch, lambda batch: {}, loss)
+OPTIMIZER = skippable(optax.adam(0.01))
+STEP = jax.jit(make_train_step(OBJECTIVE, OPTIMIZER), donate_argnums=0)
 
 
 def batch(run, step):
@@ -48,7 +48,7 @@ def batch(run, step):
 
 def initial_state(run):
     params = {"w": jnp.arange(1.0, 4.0) + run}
-    moments = optax.adam(0.01).init(params)
+    moments = OPTIMIZER.init(params)
     return TrainState(jnp.zeros((), jnp.int32), params, moments, jax.random.key(run))
 
 

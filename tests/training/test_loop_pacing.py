@@ -12,6 +12,7 @@ import pytest
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Loop
+from bert_jax.training.optimizer import skippable
 from bert_jax.training.pace import Course
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
@@ -35,7 +36,7 @@ OBJECTIVE = Objective(
     weights=lambda examples: {"loss": jnp.asarray(1.0)},
     loss=loss,
 )
-OPTIMIZER = optax.identity()
+OPTIMIZER = skippable(optax.identity())
 STEP = jax.jit(make_train_step(OBJECTIVE, OPTIMIZER))
 
 

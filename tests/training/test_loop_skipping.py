@@ -15,6 +15,7 @@ from bert_jax.heap import KeptMemory
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.training.checkpoints import Checkpoints
 from bert_jax.training.loop import Loop
+from bert_jax.training.optimizer import skippable
 from bert_jax.training.progress import Progress
 from bert_jax.training.records import Records
 from bert_jax.training.signals import Stopped, StopRequest
@@ -41,7 +42,7 @@ OBJECTIVE = Objective(
     weights=lambda examples: {"loss": jnp.asarray(examples.shape[0], jnp.float32)},
     loss=loss,
 )
-OPTIMIZER = optax.adam(0.01)
+OPTIMIZER = skippable(optax.adam(0.01))
 STEP = jax.jit(make_train_step(OBJECTIVE, OPTIMIZER), donate_argnums=0)
 
 

@@ -3,10 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from bert_jax.model import BertConfig, BertForPretraining, Execution
-from bert_jax.training.optimizer import OptimizerConfig, decay_mask, make_optimizer
+from bert_jax.training.optimizer import (
+    OptimizerConfig,
+    clip_by_global_norm,
+    decay_mask,
+    make_optimizer,
+    skippable,
+)
 from bert_jax.training.state import path_of
 
 NO_DECAY = ("/bias$", "layer_norm/scale$")
@@ -75,6 +82,40 @@ def test_a_first_moment_of_two_bytes_rounds_what_is_kept_and_nothing_else(name):
     np.testing.assert_array_equal(half[0], whole[0])  # what is kept is not yet used
     scale = np.abs(whole[-1]).max()
     assert 0 < np.abs(half[-1] - whole[-1]).max() < 0.01 * scale
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        make_optimizer(config(name="bert_adamw")),
+        make_optimizer(config(name="adamw", mu_dtype="bfloat16")),
+        make_optimizer(config(name="lamb")),
+        skippable(optax.lion(0.1)),
+    ],
+    ids=["bert_adamw", "adamw", "lamb", "one of optax's"],
+)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_a_step_that_is_not_taken_leaves_no_trace(optimizer, bad):
+    params = {"kernel": jnp.array([0.5, -2.0, 1.0])}
+    good = {"kernel": jnp.array([0.3, -0.2, 0.1])}
+    spoilt = {"kernel": good["kernel"].at[1].set(bad)}
+    _, state = optimizer.update(good, optimizer.init(params), params, rate=1.0)
+    update, after = optimizer.update(spoilt, state, params, rate=1.0, taken=jnp.array(False))
+    np.testing.assert_array_equal(update["kernel"], np.zeros(3))
+    for one, other in zip(jax.tree.leaves(after), jax.tree.leaves(state), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    taken, _ = optimizer.update(good, after, params, rate=1.0, taken=jnp.array(True))
+    assert np.abs(taken["kernel"]).min() > 0
+
+
+def test_gradients_are_clipped_as_by_optax():
+    gradients = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[4.0]])}
+    for limit in (1.0, 5.0, 7.0):
+        found, _ = clip_by_global_norm(limit).update(gradients, optax.EmptyState())
+        wanted, _ = optax.clip_by_global_norm(limit).update(gradients, optax.EmptyState())
+        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 def test_a_second_moment_of_two_bytes_would_stand_still():

@@ -13,9 +13,12 @@ from bert_jax.model import BertConfig, BertForPretraining, Execution
 from bert_jax.objectives.masking import Masking, Vocabulary
 from bert_jax.objectives.objective import Objective, Ratio
 from bert_jax.objectives.pretraining import pretraining_objective
+from bert_jax.training.optimizer import skippable
 from bert_jax.training.state import TrainState, flatten, select
 from bert_jax.training.step import make_eval_step, make_train_step
 
+DESCENT = skippable(optax.sgd(1.0))
+ADAM = skippable(optax.adam(0.1))
 MODEL = BertConfig(
     60, 32, 1, 4, 64, max_position_embeddings=32, initializer_range=0.1,
     hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
@@ -62,12 +65,12 @@ def jitted(objective, optimizer, donate_argnums=(), largest=np.inf, **options):
 @pytest.fixture(scope="module")
 def descend():
     """A step of gradient descent at rate 1: the parameters less the gradient."""
-    return jitted(OBJECTIVE, optax.sgd(1.0))
+    return jitted(OBJECTIVE, DESCENT)
 
 
 @pytest.fixture(scope="module")
 def whole_step(descend, params, batch):
-    return descend(make_state(params, optax.sgd(1.0)), batch)
+    return descend(make_state(params, DESCENT), batch)
 
 
 def assert_close(one, other, tolerance):
@@ -76,7 +79,7 @@ def assert_close(one, other, tolerance):
 
 
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(params, batch, whole_step):
-    optimizer = optax.sgd(1.0)
+    optimizer = DESCENT
     step = jitted(OBJECTIVE, optimizer, accumulation=4)
     state, metrics = step(make_state(params, optimizer), batch)
     assert_close(state.params, whole_step[0].params, 1e-6)
@@ -110,7 +113,7 @@ def test_metrics_are_sums_over_what_was_predicted(batch, whole_step):
 
 
 def test_the_next_step_draws_other_masks(descend, params, batch, whole_step):
-    state = dataclasses.replace(make_state(params, optax.sgd(1.0)), step=jnp.ones((), jnp.int32))
+    state = dataclasses.replace(make_state(params, DESCENT), step=jnp.ones((), jnp.int32))
     first, second = whole_step[1], descend(state, batch)[1]
     assert first["mlm_loss"].numerator != second["mlm_loss"].numerator
     assert first["nsp_loss"].denominator == second["nsp_loss"].denominator
@@ -141,7 +144,7 @@ LINE = Objective(  # a number a column, whose gradient is the mean of the batch
 @pytest.fixture(scope="module")
 def line():
     """A step of it, and the state after a good one."""
-    optimizer = optax.adam(0.1)
+    optimizer = ADAM
     state = make_state({"w": jnp.arange(1.0, 4.0), "unused": jnp.ones(2)}, optimizer)
     step = jitted(LINE, optimizer)
     return step, step(state, jnp.ones((4, 3)))[0]
@@ -170,7 +173,7 @@ def test_a_good_step_after_a_skipped_one_goes_on_as_if_nothing_had_been(line):
 @pytest.mark.parametrize(("above", "skipped"), [(0, 0), (1, 1)])
 def test_a_gradient_of_the_largest_norm_is_followed_and_one_above_it_is_not(line, above, skipped):
     _, state = line
-    step = jax.jit(make_train_step(LINE, optax.adam(0.1)))
+    step = jax.jit(make_train_step(LINE, ADAM))
     norm = step(state, jnp.ones((4, 3)), 1.0, np.inf)[1]["grad_norm"].numerator
     assert norm == pytest.approx(3**0.5)  # of [1, 1, 1]
     largest = np.nextafter(norm, np.float32(0)) if above else norm
@@ -185,13 +188,13 @@ def test_the_norm_of_each_parameter_s_gradient_is_told_in_their_order(line):
     _, state = line
     batch = jnp.array([[3.0, np.nan, 0.0], [3.0, 0.0, 8.0]])
     for rows, wanted in ((batch, np.nan), (batch.at[0, 1].set(0), 5.0)):
-        _, _, norms = make_train_step(LINE, optax.adam(0.1))(state, rows, 1.0, np.inf)
+        _, _, norms = make_train_step(LINE, ADAM)(state, rows, 1.0, np.inf)
         told = dict(zip(flatten(state.params), norms.tolist(), strict=True))
         assert told == pytest.approx({"unused": 0.0, "w": wanted}, nan_ok=True)
 
 
 def test_the_norms_of_parameters_make_up_that_of_all_and_are_0_for_what_is_frozen(params, batch):
-    optimizer = optax.sgd(1.0)
+    optimizer = DESCENT
     step = jax.jit(make_train_step(OBJECTIVE, optimizer, moves=in_the_head))
     state = make_state(params, optimizer, moves=in_the_head)
     after, metrics, norms = step(state, batch, 1.0, np.inf)
@@ -203,7 +206,7 @@ def test_the_norms_of_parameters_make_up_that_of_all_and_are_0_for_what_is_froze
 
 
 def test_one_batch_is_learnt_by_heart(params, batch):
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), skippable(optax.adam(5e-3)))
     step = jitted(OBJECTIVE, optimizer, donate_argnums=0)
     state = make_state(jax.tree.map(jnp.copy, params), optimizer)
     first = state.params["next_sentence"]["dense"]["kernel"]
@@ -224,13 +227,13 @@ def in_the_head(path):
 @pytest.fixture(scope="module")
 def head_step(params, batch):
     """Two steps of Adam and one of descent that move the head alone."""
-    optimizer = optax.adam(1e-2)
+    optimizer = skippable(optax.adam(1e-2))
     state = make_state(params, optimizer, moves=in_the_head)
     step = jitted(OBJECTIVE, optimizer, moves=in_the_head)
     for _ in range(2):
         state, _ = step(state, batch)
-    descend = jitted(OBJECTIVE, optax.sgd(1.0), moves=in_the_head)
-    return state, descend(make_state(params, optax.sgd(1.0), moves=in_the_head), batch)
+    descend = jitted(OBJECTIVE, DESCENT, moves=in_the_head)
+    return state, descend(make_state(params, DESCENT, moves=in_the_head), batch)
 
 
 def test_what_is_frozen_stays_bit_for_bit_and_the_rest_moves(params, head_step):
@@ -261,8 +264,8 @@ def test_what_moves_has_the_gradient_it_has_when_all_moves(params, head_step, wh
 
 def test_what_is_frozen_has_no_backward_pass(params, batch):
     def operations(moves):
-        state = make_state(params, optax.sgd(1.0), moves=moves)
-        step = jitted(OBJECTIVE, optax.sgd(1.0), moves=moves)
+        state = make_state(params, DESCENT, moves=moves)
+        step = jitted(OBJECTIVE, DESCENT, moves=moves)
         return step.lower(state, batch).cost_analysis()["flops"]
 
     assert operations(in_the_head) < 0.5 * operations(lambda path: True)
