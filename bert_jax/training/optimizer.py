@@ -210,10 +210,10 @@ def _scale_by_rate(multiple: Callable[[str], float]) -> optax.GradientTransforma
         **given: Any,
     ) -> tuple[optax.Updates, optax.OptState]:
         del params
-        downhill = -jnp.where(taken, given["rate"], 0.0)
 
         def scaled(path: tuple[Any, ...], update: jax.Array) -> jax.Array:
-            return downhill * multiple(path_of(path)) * update
+            # Chosen last: before its first step Adam corrects by 0 / 0.
+            return jnp.where(taken, -given["rate"] * multiple(path_of(path)) * update, 0.0)
 
         return jax.tree_util.tree_map_with_path(scaled, updates), state
 
