@@ -172,7 +172,10 @@ def scale_by_adam(
 
 
 def skippable(part: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """Have any part of optax's heed `taken`: if not, no update, and the state as it was."""
+    """Have any part of optax's heed `taken`: if not, no update, and the state as it was.
+
+    `optax.conditionally_mask` would count the steps that are left out in its state.
+    """
     part = optax.with_extra_args_support(part)
 
     def update(
