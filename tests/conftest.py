@@ -12,13 +12,14 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
+# Compiling is most of what tests wait for: not optimised, and by XLA's older code for fusions, it
+# takes a quarter of the time.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
 # All of this has to be settled before jax is imported.
 if "--xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "")
-        + " --xla_force_host_platform_device_count=8"
-        + " --xla_backend_optimization_level=0"  # compiling is most of what tests wait for
-    ).strip()
+    flags = (os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8", QUICKLY)
+    os.environ["XLA_FLAGS"] = " ".join(flags).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # the same small models are compiled often
     cache = tempfile.mkdtemp(prefix="bert_jax_tests_")
@@ -78,6 +79,12 @@ def make_text(documents: int, seed: int = 0) -> str:
             sentences.append(" ".join(chosen).capitalize() + ".")
         texts.append("\n".join(sentences))
     return "\n\n".join(texts) + "\n"
+
+
+@pytest.fixture(scope="session")
+def quick_environment() -> dict:
+    """The environment of a process with one device that compiles as quickly as tests do."""
+    return os.environ | {"XLA_FLAGS": QUICKLY}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ finishes. It has to end as a run that one process does in one go.
 """
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -62,14 +61,11 @@ def free_port():
 class Started:
     """Processes of the entry, what they print, and the rows that they assemble."""
 
-    def __init__(self, count, folder, values, workdir):
+    def __init__(self, count, folder, values, workdir, environment):
         folder.mkdir()
         flags = {**{f"config.{name}": value for name, value in values.items()}, "workdir": workdir}
         flags |= {"coordinator": f"127.0.0.1:{free_port()}", "num_processes": count}
-        environment = os.environ | {
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",
-            "JAX_NUM_CPU_DEVICES": str(4 // count),
-        }
+        environment = environment | {"JAX_NUM_CPU_DEVICES": str(4 // count)}
         self.folder, self.processes = folder, []
         for index in range(count):
             words = [sys.executable, "-c", NOTING, str(folder / f"rows{index}")]
@@ -129,7 +125,7 @@ def by_place(workdir):
 
 
 @pytest.fixture(scope="module")
-def story(alone, small_overrides, corpus_directory, tmp_path_factory):
+def story(alone, small_overrides, corpus_directory, quick_environment, tmp_path_factory):
     """The run that went through it all, the steps where it changed hands, and both starts."""
     folder = tmp_path_factory.mktemp("processes")
     workdir, started = folder / "run", []
@@ -138,7 +134,8 @@ def story(alone, small_overrides, corpus_directory, tmp_path_factory):
     def start(count, mesh):
         values = small_overrides | TINY | mesh
         values |= {"data.path": str(corpus_directory), "train.steps": NEVER}
-        started.append(Started(count, folder / f"start{len(started)}", values, workdir))
+        began = folder / f"start{len(started)}"
+        started.append(Started(count, began, values, workdir, quick_environment))
         return started[-1]
 
     try:

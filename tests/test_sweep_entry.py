@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import random
 import re
 import signal
@@ -34,11 +33,6 @@ NAMES = [f"reinitialize_layers={layers},seed={seed}" for layers in (0, 9) for se
 ERROR = "config.train.reinitialize_layers=9: the model has 2"
 
 
-def environment():
-    """A user's: one device; compiled without effort."""
-    return os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Path:
     """A folder with 16 rows to train on, 8 to validate with, and a vocabulary."""
@@ -68,8 +62,16 @@ def command(toy):
     return make
 
 
-def call(words):
-    return subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def call(quick_environment):
+    """A function (words) that runs a command to its end."""
+
+    def run(words):
+        return subprocess.run(
+            words, cwd=ROOT, env=quick_environment, capture_output=True, text=True
+        )
+
+    return run
 
 
 def rows(workdir):
@@ -82,7 +84,7 @@ def times(folder):
 
 
 @pytest.fixture(scope="module")
-def swept(command, tmp_path_factory):
+def swept(command, call, quick_environment, tmp_path_factory):
     """A sweep told to stop in its second run, continued, and asked for once more.
 
     The first run has finished by then, the third and fourth are yet to fail.
@@ -90,7 +92,7 @@ def swept(command, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sweeps") / "sweep"
     log = workdir / NAMES[1] / "output.log"
     process = subprocess.Popen(
-        command(workdir, *GRID), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+        command(workdir, *GRID), cwd=ROOT, env=quick_environment, stdout=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 600
     while not log.exists() or f"step 20/{STEPS}" not in log.read_text():
@@ -167,7 +169,7 @@ def test_the_best_command_is_the_one_that_was_run(swept):
     ).read_text(encoding="utf-8")
 
 
-def test_another_metric_ranks_what_is_there(swept, command):
+def test_another_metric_ranks_what_is_there(swept, command, call):
     workdir = swept[0]
     before = times(workdir / NAMES[0]) | times(workdir / NAMES[1])
     seeds = ("--grid=train.reinitialize_layers=0", "--grid=seed=0:2")
@@ -181,7 +183,7 @@ def test_another_metric_ranks_what_is_there(swept, command):
     assert times(workdir / NAMES[0]) | times(workdir / NAMES[1]) == before
 
 
-def test_another_sweep_is_refused(swept, command):
+def test_another_sweep_is_refused(swept, command, call):
     workdir = swept[0]
     before = (workdir / "sweep.json").read_bytes()
     done = call(command(workdir, *GRID, fields=FIELDS | {"train.epochs": 2.0}))
@@ -223,7 +225,7 @@ def test_another_sweep_is_refused(swept, command):
     ],
 )
 def test_a_bad_command_is_one_line_before_anything_starts(
-    command, toy, tmp_path, words, verb, message
+    command, call, toy, tmp_path, words, verb, message
 ):
     (toy / "my_sweep.py").write_text("def sweep():\n    yield {'sed': 1}\n")
     words = [word.replace("TOY", str(toy)) for word in words]
