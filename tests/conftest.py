@@ -14,7 +14,10 @@ import pytest
 
 # Compiling is most of what tests wait for: not optimised, and by XLA's older code for fusions, it
 # takes a quarter of the time.
-QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+QUICKLY = (
+    "--xla_backend_optimization_level=0 "
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+)
 
 # All of this has to be settled before jax is imported.
 if "--xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
