@@ -20,7 +20,7 @@ setup(
         "fsspec>=2024.6,<2027",
         "google-crc32c>=1.6,<2",  # the checksums of TensorFlow's checkpoints
         "importlib_resources>=6,<8",  # TFDS needs it and does not say so
-        "jax>=0.10.2,<0.12",
+        "jax>=0.10.2,<0.13",
         "jaxtyping>=0.3,<0.4",
         "matplotlib>=3.9,<4",
         "ml_collections>=1.0,<2",
@@ -40,7 +40,8 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
-        # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB.
+        # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB. Those of
+        # jax 0.12 have not been tried.
         "plan-tpu": ["jax[tpu]>=0.10.2,<0.12"],
         "plan-gpu": [
             "jax[cuda12-local]>=0.10.2,<0.12",
