@@ -40,8 +40,8 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
-        # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB. Those of
-        # jax 0.12 have not been tried.
+        # Compilers for devices that are not there, as jax itself wants them: 0.7 and 0.6 GB.
+        # Those of jax 0.12 have not been tried.
         "plan-tpu": ["jax[tpu]>=0.10.2,<0.12"],
         "plan-gpu": [
             "jax[cuda12-local]>=0.10.2,<0.12",

@@ -58,7 +58,7 @@ class KeptMemory:
         self._keeps = ALLOCATOR in os.environ.get("GLIBC_TUNABLES", "")
 
     def look(self) -> None:
-        """Give back what is free if the process has grown; to be called after each step."""
+        """Give back what is free if the process has grown; to be called between steps."""
         if not self._keeps:
             return
         held = _resident()

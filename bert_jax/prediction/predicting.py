@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bert_jax.data.lines import ReadReport
 from bert_jax.errors import ConfigError
+from bert_jax.heap import KeptMemory
 from bert_jax.prediction.arrays import write_arrays
 from bert_jax.prediction.attention import for_a_page, write_attention
 from bert_jax.prediction.heads import check_task
@@ -72,6 +73,8 @@ def predict(model: Path, source: str, target: str, config: PredictConfig) -> tup
             write_attention(out, scorer, chunks, model.resolve().name)
         else:
             answer = ANSWERS[config.task](scorer)
+            memory = KeptMemory()
             for lines in chunks:
                 write_lines(out, answer(lines))
+                memory.look()
     return describe_oddities(report)

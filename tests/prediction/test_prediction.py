@@ -15,6 +15,7 @@ import bert_jax
 from bert_jax.data.lines import ReadReport
 from bert_jax.data.wordpiece import SPECIAL_TOKENS, WordPiece
 from bert_jax.errors import CheckpointError, ConfigError, DataError
+from bert_jax.heap import KeptMemory
 from bert_jax.interop.published import Published
 from bert_jax.model import KINDS, Bert, BertConfig, Execution, initialize, make_model
 from bert_jax.prediction import lines
@@ -464,6 +465,13 @@ def test_numbers_that_are_not_finite_are_refused(models, ask, tmp_path):
     write_model(folder, Published(CONFIG, "encoder", (), {}, (), None, folder), params, TOKENIZER)
     with pytest.raises(CheckpointError, match="not finite"):
         ask(folder, "embed", ["a cat"])
+
+
+def test_memory_is_looked_after_between_some_lines_and_the_next(models, ask, monkeypatch):
+    looks = []
+    monkeypatch.setattr(KeptMemory, "look", lambda memory: looks.append(memory))
+    ask(models("sequence_classification"), "classify", TEXTS[:2] * 4)
+    assert len(looks) == 3 and len(set(looks)) == 1  # eight lines, three at a time
 
 
 def test_lines_of_a_pipe_are_given_out_as_they_come(tmp_path):
