@@ -46,6 +46,7 @@ MAY_USE = {
     "planning": {"errors", "objectives", "model", "data", "training", "runs"},
     "prediction": {
         "errors",
+        "heap",
         "whole",
         "tasks",
         "objectives",
